@@ -1,6 +1,9 @@
 package kv
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Limits of one transaction that every engine keeps and callers must stay
 // within. A larger change is a resumable job of small transactions.
@@ -9,7 +12,15 @@ const (
 	MaxTxnBytes  = 1 << 20  // keys and values written, in bytes
 	MaxKey       = 1 << 10  // beyond the caller's fixed prefix; engines accept 1,200 bytes in all
 	MaxValue     = 64 << 10 // one value, in bytes
+
+	// MaxWholeKey is the length in bytes that every engine accepts for a
+	// key with the caller's fixed prefix.
+	MaxWholeKey = 1200
 )
+
+// ErrBudget is in the chain of the errors that tell of a transaction or a key
+// or value beyond the limits above. It is a fault of the calling code.
+var ErrBudget = errors.New("transaction budget exceeded")
 
 // Store is an ordered transactional key-value store.
 type Store interface {
