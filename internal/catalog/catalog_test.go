@@ -1,0 +1,373 @@
+package catalog
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"atoll/internal/disk"
+	"atoll/internal/errs"
+	"atoll/internal/kv"
+)
+
+var ctx = context.Background()
+
+func TestHeader(t *testing.T) {
+	s := openKV(t, vfs.NewMem())
+	defer s.Close()
+	c, core := openOn(t, s)
+	if !c.Fresh() || len(c.StoreUUID()) != 32 {
+		t.Fatalf("a new store: fresh=%v uuid=%q", c.Fresh(), c.StoreUUID())
+	}
+	again, _ := openOn(t, s)
+	if again.Fresh() || again.StoreUUID() != c.StoreUUID() {
+		t.Fatalf("a known store: fresh=%v uuid=%q, want %q", again.Fresh(), again.StoreUUID(), c.StoreUUID())
+	}
+	_, err := Open(ctx, Options{KV: s, Backend: core, MasterKey: MasterKey{9}})
+	wantKind(t, err, errs.Permission)
+	if !strings.Contains(err.Error(), "another master key") {
+		t.Errorf("unclear: %v", err)
+	}
+	for value, kind := range map[string]errs.Kind{"2": errs.Unsupported, "x": errs.Corrupt, "0": errs.Corrupt} {
+		if err := s.Update(ctx, func(t kv.Txn) error { return t.Set([]byte(keyFormat), []byte(value)) }); err != nil {
+			t.Fatal(err)
+		}
+		_, err = Open(ctx, Options{KV: s, Backend: core, MasterKey: testKey})
+		wantKind(t, err, kind)
+	}
+}
+
+func TestCreateDisk(t *testing.T) {
+	c, core := newCatalog(t)
+	d := mustCreate(t, c, "photos")
+	want := Disk{ID: d.ID, Name: "photos", Region: DefaultRegion, Organization: DefaultOrganization,
+		Created: testTime, State: Available, Root: RootAttrs{Mode: 0o755}}
+	if d != want {
+		t.Fatalf("made %+v, want %+v", d, want)
+	}
+	if got, err := c.Disk(ctx, d.ID); err != nil || got != want {
+		t.Fatalf("Disk: %+v, %v", got, err)
+	}
+	if got, err := c.DiskByName(ctx, "photos"); err != nil || got != want {
+		t.Fatalf("DiskByName: %+v, %v", got, err)
+	}
+	if u, err := c.Usage(ctx, d.ID); err != nil || u.Bytes != 12 {
+		t.Fatalf("Usage: %+v, %v", u, err)
+	}
+	// The same again finds it, the default mode written out or not.
+	for _, spec := range []DiskSpec{{Name: "photos"}, {Name: "photos", Root: RootAttrs{Mode: 0o755}}} {
+		if got, created, err := c.CreateDisk(ctx, spec); err != nil || created || got != want {
+			t.Fatalf("again: %+v, %v, %v", got, created, err)
+		}
+	}
+	_, _, err := c.CreateDisk(ctx, DiskSpec{Name: "photos", Root: RootAttrs{UID: 7}})
+	wantKind(t, err, errs.Exists)
+	for _, spec := range []DiskSpec{
+		{Name: ""}, {Name: "a b"}, {Name: "a.b"}, {Name: "é"}, {Name: strings.Repeat("x", 101)},
+		{Name: "a", Root: RootAttrs{Mode: 0o1000}}, {Name: "a", Root: RootAttrs{UID: ^uint32(0)}}, {Name: "a", Root: RootAttrs{GID: ^uint32(0)}},
+	} {
+		_, _, err := c.CreateDisk(ctx, spec)
+		wantKind(t, err, errs.Invalid)
+	}
+	mustCreate(t, c, strings.Repeat("x", 100))
+	if n := len(allKeys(t, core.kv, prefixPending)); n != 0 {
+		t.Errorf("%d pending rows left", n)
+	}
+}
+
+func TestCreateFailsCleanly(t *testing.T) {
+	c, core := newCatalog(t)
+	core.failCreate = errInjected
+	if _, _, err := c.CreateDisk(ctx, DiskSpec{Name: "a"}); err != errInjected {
+		t.Fatalf("err = %v", err)
+	}
+	if keys := allKeys(t, core.kv, "c"); len(keys) != 0 {
+		t.Fatalf("left behind: %q", keys)
+	}
+	// Creation fails and taking it back fails too: the row stays, and the
+	// next creation of this name finishes it.
+	core.failCreate, core.failDelete = errInjected, errInjected
+	if _, _, err := c.CreateDisk(ctx, DiskSpec{Name: "a"}); err != errInjected {
+		t.Fatalf("err = %v", err)
+	}
+	if keys := allKeys(t, core.kv, prefixPending); len(keys) != 1 {
+		t.Fatalf("pending: %q", keys)
+	}
+	mustCreate(t, c, "a")
+	if _, err := c.Resume(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if keys := allKeys(t, core.kv, prefixDisk); len(keys) != 1 {
+		t.Fatalf("disks: %q", keys)
+	}
+}
+
+// TestForeignDisk lets the core hold a disk under the id that is drawn: it
+// must survive the failed creation.
+func TestForeignDisk(t *testing.T) {
+	s := openKV(t, vfs.NewMem())
+	defer s.Close()
+	core := &fakeCore{kv: s}
+	c, err := Open(ctx, Options{KV: s, Backend: core, MasterKey: testKey, Rand: constReader(7)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := disk.NewID(constReader(7))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := core.CreateDisk(ctx, id, RootAttrs{}); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = c.CreateDisk(ctx, DiskSpec{Name: "a"})
+	wantKind(t, err, errs.Exists)
+	if keys := allKeys(t, s, "d"); len(keys) != 1 {
+		t.Fatal("another's disk was deleted")
+	}
+	if keys := allKeys(t, s, "c"); len(keys) != 0 {
+		t.Fatalf("left behind: %q", keys)
+	}
+}
+
+type constReader byte
+
+func (r constReader) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(r)
+	}
+	return len(p), nil
+}
+
+func TestDeleteDisk(t *testing.T) {
+	c, core := newCatalog(t)
+	d := mustCreate(t, c, "a")
+	// More users than one transaction can remove.
+	var last User
+	for i := range 2*usersPerTxn + 3 {
+		u, _, err := c.AddUser(ctx, d.ID, fmt.Sprint("u", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = u
+	}
+	if _, ok, err := c.Credential(ctx, last.AccessKeyID); err != nil || !ok {
+		t.Fatalf("credential: %v, %v", ok, err)
+	}
+	core.failDelete = errInjected
+	if err := c.DeleteDisk(ctx, d.ID); err != errInjected {
+		t.Fatalf("err = %v", err)
+	}
+	// It failed midway: the disk is gone for everyone already.
+	_, err := c.Disk(ctx, d.ID)
+	wantKind(t, err, errs.NoDisk)
+	_, err = c.DiskByName(ctx, "a")
+	wantKind(t, err, errs.NoDisk)
+	if _, ok, err := c.Credential(ctx, last.AccessKeyID); err != nil || ok {
+		t.Fatalf("a deleted disk's credential: %v, %v", ok, err)
+	}
+	_, _, err = c.AddUser(ctx, d.ID, "late")
+	wantKind(t, err, errs.NoDisk)
+	_, err = c.Users(ctx, d.ID)
+	wantKind(t, err, errs.NoDisk)
+	wantKind(t, c.RemoveUser(ctx, d.ID, last.AccessKeyID), errs.NoDisk)
+	next := mustCreate(t, c, "a") // its name is free
+	// Asking again finishes what failed.
+	if err := c.DeleteDisk(ctx, d.ID); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, c.DeleteDisk(ctx, d.ID), errs.NoDisk)
+	if err := c.DeleteDisk(ctx, next.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, prefix := range []string{"c", "d"} {
+		if keys := allKeys(t, core.kv, prefix); len(keys) != 0 {
+			t.Errorf("left behind: %q", keys)
+		}
+	}
+}
+
+func TestListDisks(t *testing.T) {
+	c, _ := newCatalog(t)
+	var names []string
+	for i := range 25 {
+		names = append(names, fmt.Sprintf("disk-%02d", i))
+		mustCreate(t, c, names[i])
+	}
+	for _, size := range []int{1, 2, 24, 25, 26} {
+		var got []string
+		for after, more := "", true; more; {
+			page, m, err := c.Disks(ctx, after, size)
+			if err != nil || len(page) == 0 || len(page) > size {
+				t.Fatalf("a page of %d after %q: %d disks, %v", size, after, len(page), err)
+			}
+			for _, d := range page {
+				got = append(got, d.Name)
+			}
+			after, more = got[len(got)-1], m
+		}
+		if strings.Join(got, ",") != strings.Join(names, ",") {
+			t.Fatalf("pages of %d: %v", size, got)
+		}
+	}
+}
+
+func TestUsers(t *testing.T) {
+	c, core := newCatalog(t)
+	d, other := mustCreate(t, c, "a"), mustCreate(t, c, "b")
+	u, secret, err := c.AddUser(ctx, d.ID, "laptop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(u.AccessKeyID) != 20 || !strings.HasPrefix(u.AccessKeyID, "ATL") || strings.Trim(u.AccessKeyID, upperAlnum) != "" {
+		t.Errorf("access key id %q", u.AccessKeyID)
+	}
+	if len(secret) != 40 || strings.Trim(secret, base62) != "" {
+		t.Errorf("a secret of %d characters", len(secret))
+	}
+	want := Credential{AccessKeyID: u.AccessKeyID, Secret: secret, Disk: d.ID}
+	for range 2 { // from the store, then from memory
+		if got, ok, err := c.Credential(ctx, u.AccessKeyID); err != nil || !ok || got != want {
+			t.Fatalf("credential: %v, %v, %v", got, ok, err)
+		}
+	}
+	users, err := c.Users(ctx, d.ID)
+	if err != nil || len(users) != 1 || users[0] != u {
+		t.Fatalf("users: %+v, %v", users, err)
+	}
+	for _, id := range []string{"", "ATLAAAAAAAAAAAAAAAAA", strings.Repeat("x", 5000)} {
+		if _, ok, err := c.Credential(ctx, id); err != nil || ok {
+			t.Errorf("credential of %q: %v, %v", id, ok, err)
+		}
+		wantKind(t, c.RemoveUser(ctx, d.ID, "ATLAAAAAAAAAAAAAAAAA"), errs.NotFound)
+	}
+	wantKind(t, c.RemoveUser(ctx, other.ID, u.AccessKeyID), errs.NotFound)
+	if err := c.RemoveUser(ctx, d.ID, u.AccessKeyID); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := c.Credential(ctx, u.AccessKeyID); err != nil || ok {
+		t.Fatalf("removed: %v, %v", ok, err)
+	}
+	for _, nick := range []string{strings.Repeat("x", 256), "a\nb", "\xff"} {
+		_, _, err := c.AddUser(ctx, d.ID, nick)
+		wantKind(t, err, errs.Invalid)
+	}
+	_, _, err = c.AddUser(ctx, disk.ID(1), "x")
+	wantKind(t, err, errs.NoDisk)
+	_, err = c.Users(ctx, disk.ID(1))
+	wantKind(t, err, errs.NoDisk)
+	if s := fmt.Sprintf("%v %+v %#v", want, want, want); strings.Contains(s, secret) {
+		t.Error("printing a credential shows its secret")
+	}
+	if keys := allKeys(t, core.kv, prefixUser); len(keys) != 0 {
+		t.Errorf("left behind: %q", keys)
+	}
+}
+
+// TestSealedAtRest looks for secrets in everything that is stored.
+func TestSealedAtRest(t *testing.T) {
+	c, core := newCatalog(t)
+	d := mustCreate(t, c, "a")
+	u, secret, err := c.AddUser(ctx, d.ID, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, key, err := c.CreateAPIKey(ctx, "first", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows strings.Builder
+	err = core.kv.View(ctx, func(r kv.Reader) error {
+		it := r.Scan([]byte{0}, []byte{0xff})
+		defer it.Close()
+		for it.Next() {
+			rows.Write(it.Key())
+			rows.Write(it.Value())
+		}
+		return it.Err()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare := strings.TrimPrefix(key, APIKeyPrefix)
+	for _, s := range []string{secret, bare} {
+		for _, form := range []string{s, base64.StdEncoding.EncodeToString([]byte(s))} {
+			if strings.Contains(rows.String(), form) {
+				t.Errorf("a secret is stored in the clear")
+			}
+		}
+	}
+	if !strings.Contains(rows.String(), u.AccessKeyID) {
+		t.Error("the search sees no rows")
+	}
+}
+
+func TestAPIKeys(t *testing.T) {
+	c, _ := newCatalog(t)
+	k, key, err := c.CreateAPIKey(ctx, "ci", "for the pipeline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(key, "key-") || len(key) != 4+apiSecretLen || !strings.HasSuffix(key, k.Suffix) || len(k.Suffix) != 4 {
+		t.Errorf("key of length %d, suffix %q", len(key), k.Suffix)
+	}
+	for range 2 { // from the store, then from memory
+		if got, ok, err := c.VerifyAPIKey(ctx, key); err != nil || !ok || got != k {
+			t.Fatalf("verify: %+v, %v, %v", got, ok, err)
+		}
+	}
+	for _, bad := range []string{"", "key-", key + "x", key[:len(key)-1], strings.TrimPrefix(key, "key-"), "Bearer " + key, strings.Repeat("key-", 1000)} {
+		if _, ok, err := c.VerifyAPIKey(ctx, bad); err != nil || ok {
+			t.Errorf("verify %q: %v, %v", bad, ok, err)
+		}
+	}
+	own, err := c.AddAPIKey(ctx, "sixteen-chars-00", "mine", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.AddAPIKey(ctx, "key-sixteen-chars-00", "again", "")
+	wantKind(t, err, errs.Exists)
+	if _, ok, err := c.VerifyAPIKey(ctx, "key-sixteen-chars-00"); err != nil || !ok {
+		t.Fatalf("own key: %v, %v", ok, err)
+	}
+	if keys, err := c.APIKeys(ctx); err != nil || len(keys) != 2 {
+		t.Fatalf("list: %v, %v", keys, err)
+	}
+	for _, tc := range [][3]string{
+		{"short", "n", ""}, {strings.Repeat("x", 257), "n", ""}, {"has a space in it ok", "n", ""}, {"non-ascii-é-aaaaaaaa", "n", ""},
+		{"sixteen-chars-01", "", ""}, {"sixteen-chars-01", strings.Repeat("n", 101), ""}, {"sixteen-chars-01", "\xff", ""},
+		{"sixteen-chars-01", "n", strings.Repeat("d", 501)}, {"sixteen-chars-01", "n", "\xff"},
+	} {
+		_, err := c.AddAPIKey(ctx, tc[0], tc[1], tc[2])
+		wantKind(t, err, errs.Invalid)
+	}
+	if err := c.DeleteAPIKey(ctx, own.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := c.VerifyAPIKey(ctx, "key-sixteen-chars-00"); err != nil || ok {
+		t.Fatalf("deleted key: %v, %v", ok, err)
+	}
+	for _, id := range []string{own.ID, "", "zz", own.ID + "00"} {
+		wantKind(t, c.DeleteAPIKey(ctx, id), errs.NotFound)
+	}
+}
+
+// TestCanceled: whoever gives up gets an error, and nothing is half done.
+func TestCanceled(t *testing.T) {
+	c, core := newCatalog(t)
+	gone, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, _, err := c.CreateDisk(gone, DiskSpec{Name: "a"}); err == nil {
+		t.Error("created for a caller that had gone")
+	}
+	d := mustCreate(t, c, "b")
+	if err := c.DeleteDisk(gone, d.ID); err == nil {
+		t.Error("deleted for a caller that had gone")
+	}
+	if keys := allKeys(t, core.kv, prefixPending); len(keys) != 0 {
+		t.Errorf("pending: %q", keys)
+	}
+}
