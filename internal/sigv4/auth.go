@@ -156,9 +156,9 @@ func (a *Auth) setTime(stamp string) *Error {
 // lowerToken tells whether s is a header name in lower case.
 func lowerToken(s string) bool {
 	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_' ||
-			strings.IndexByte("!#$%&'*+.^`|~", c) >= 0) {
+		if c := s[i]; 'a' <= c && c <= 'z' || c == '-' || '0' <= c && c <= '9' {
+			continue
+		} else if strings.IndexByte("!#$%&'*+.^_`|~", c) < 0 {
 			return false
 		}
 	}

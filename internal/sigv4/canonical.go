@@ -13,10 +13,27 @@ import (
 // variant says which of the forms that signers use is built; the zero value is
 // AWS's. See the package comment.
 type variant struct {
-	rawPath  bool // the path as sent
-	rawQuery bool // the query's names and values as sent
-	tabs     bool // tabs in header values fold as spaces
+	rawPath bool // the path as sent
+	query   queryForm
+	tabs    bool // tabs in header values fold as spaces
 }
+
+// queryForm is how a query is signed.
+type queryForm uint8
+
+const (
+	queryCanonical queryForm = iota // encoded and sorted
+	querySorted                     // names and values as sent, sorted
+	queryAsSent                     // the query as sent, in its order
+)
+
+// variants are all forms but AWS's, the likelier ones first.
+var variants = func() (all []variant) {
+	for i := 1; i < 2*2*3; i++ {
+		all = append(all, variant{rawPath: i%2 == 1, query: queryForm(i / 2 % 3), tabs: i >= 2*3})
+	}
+	return all
+}()
 
 // pair is a name and a value of a query, as offsets into canon.query.
 type pair struct{ start, mid, end int }
@@ -47,7 +64,7 @@ func (c *canon) stringToSign(r *http.Request, q request, stamp, date, region str
 	c.buf = append(c.buf, '\n')
 	c.path(r, v)
 	c.buf = append(c.buf, '\n')
-	if !c.canonicalQuery(r.URL.RawQuery, v.rawQuery) {
+	if !c.canonicalQuery(r.URL.RawQuery, v.query) {
 		return nil, errURI
 	}
 	c.buf = append(c.buf, '\n')
@@ -92,7 +109,7 @@ func (c *canon) path(r *http.Request, v variant) {
 
 // canonicalQuery appends the canonical form of a raw query without
 // X-Amz-Signature; false if it holds a bad escape.
-func (c *canon) canonicalQuery(raw string, asSent bool) bool {
+func (c *canon) canonicalQuery(raw string, form queryForm) bool {
 	if raw == "" {
 		return true
 	}
@@ -103,29 +120,35 @@ func (c *canon) canonicalQuery(raw string, asSent bool) bool {
 		if item == "" {
 			continue
 		}
-		if !c.addPair(item, asSent) {
+		if !c.addPair(item, form) {
 			return false
 		}
 	}
-	slices.SortFunc(c.pairs, func(a, b pair) int {
-		if d := bytes.Compare(c.query[a.start:a.mid], c.query[b.start:b.mid]); d != 0 {
-			return d
-		}
-		return bytes.Compare(c.query[a.mid:a.end], c.query[b.mid:b.end])
-	})
+	if form != queryAsSent {
+		slices.SortFunc(c.pairs, c.comparePairs)
+	}
 	for i, p := range c.pairs {
 		if i > 0 {
 			c.buf = append(c.buf, '&')
 		}
 		c.buf = append(c.buf, c.query[p.start:p.mid]...)
-		c.buf = append(c.buf, '=')
+		if form != queryAsSent {
+			c.buf = append(c.buf, '=')
+		}
 		c.buf = append(c.buf, c.query[p.mid:p.end]...)
 	}
 	return true
 }
 
+func (c *canon) comparePairs(a, b pair) int {
+	if d := bytes.Compare(c.query[a.start:a.mid], c.query[b.start:b.mid]); d != 0 {
+		return d
+	}
+	return bytes.Compare(c.query[a.mid:a.end], c.query[b.mid:b.end])
+}
+
 // addPair encodes one NAME=VALUE of a query.
-func (c *canon) addPair(item string, asSent bool) bool {
+func (c *canon) addPair(item string, form queryForm) bool {
 	name, value, _ := strings.Cut(item, "=")
 	p := pair{start: len(c.query)}
 	var ok bool
@@ -140,10 +163,14 @@ func (c *canon) addPair(item string, asSent bool) bool {
 	if c.query, ok = appendQueryPart(c.query, value); !ok {
 		return false
 	}
-	if asSent {
+	switch form {
+	case querySorted:
 		c.query = append(c.query[:p.start], name...)
 		p.mid = len(c.query)
 		c.query = append(c.query, value...)
+	case queryAsSent:
+		c.query = append(c.query[:p.start], item...)
+		p.mid = len(c.query)
 	}
 	p.end = len(c.query)
 	c.pairs = append(c.pairs, p)

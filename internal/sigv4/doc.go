@@ -21,14 +21,14 @@
 //
 // Some clients (curl --aws-sigv4, hand-made signers) sign the path or the
 // query as they send it, which differs where they leave a byte such as '(' or
-// '+' unencoded. So when the canonical form does not match, the raw path, and
-// then the raw path with the raw (sorted) query, are tried. This opens no
-// hole: let S be the signed path. The canonical form accepts a raw path R if
+// '+' unencoded; some sort a query by its decoded names, or not at all. So
+// when the canonical form does not match, the raw path is tried too, and the
+// query's raw pairs, sorted and as sent. This opens no hole: let S be
+// the signed path. The canonical form accepts a raw path R if
 // encode(decode(R)) = S, the fallback if R = S; in both cases decode(R) =
-// decode(S), so a signature opens exactly one decoded path, whatever the
-// form. The same holds for each pair of the query. For the same reason runs
-// of tabs in a header value are tried as they are and as one space: signers
-// differ there and servers never do.
+// decode(S), so a signature opens exactly one decoded path, whatever the form.
+// The same holds for each pair of the query. Runs of tabs in a header value
+// are tried as they are and as one space, since signers differ there.
 //
 // # Decisions
 //

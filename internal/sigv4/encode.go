@@ -75,6 +75,9 @@ func unhex(c byte) int {
 // appendFolded appends a header value without spaces at its ends and with runs
 // of spaces folded to one. With tabs, tabs count as spaces.
 func appendFolded(dst []byte, v string, tabs bool) []byte {
+	if strings.IndexByte(v, ' ') < 0 && strings.IndexByte(v, '\t') < 0 {
+		return append(dst, v...) // most values
+	}
 	v = strings.Trim(v, " \t")
 	space := false
 	for i := 0; i < len(v); i++ {

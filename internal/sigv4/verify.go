@@ -117,22 +117,12 @@ func (c *canon) check(r *http.Request, a *Auth, key *signingKey) error {
 		return err
 	}
 	// The slow path: a wrong secret, or a client of another form.
-	forms := []variant{{}}
-	if raw := rawPath(r); raw != "" {
-		if raw != string(AppendPath(nil, r.URL.Path)) {
-			forms = append(forms, variant{rawPath: true})
+	raw := rawPath(r)
+	rawPaths := raw != "" && raw != string(AppendPath(nil, r.URL.Path))
+	for _, f := range variants {
+		if f.rawPath && !rawPaths || f.query != queryCanonical && r.URL.RawQuery == "" || f.tabs && !c.sawTab {
+			continue
 		}
-		if r.URL.RawQuery != "" {
-			forms = append(forms, variant{rawPath: true, rawQuery: true})
-		}
-	}
-	if c.sawTab {
-		for _, f := range forms {
-			f.tabs = true
-			forms = append(forms, f)
-		}
-	}
-	for _, f := range forms[1:] {
 		if c.try(r, a, q, key, f) == nil {
 			return nil
 		}
