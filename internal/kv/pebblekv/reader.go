@@ -107,7 +107,7 @@ func multiGet(get func([]byte) ([]byte, bool, error), keys [][]byte) ([][]byte, 
 // or -1 if they need not share one.
 func (s *Store) onePrefix(lo, hi []byte) int {
 	n := s.opt.Split(lo)
-	if len(hi) < n || !bytes.Equal(lo[:n], hi[:n]) {
+	if n == 0 || len(hi) < n || !bytes.Equal(lo[:n], hi[:n]) {
 		return -1
 	}
 	// If lo has a version, its prefix delimits itself. Otherwise hi tells:
