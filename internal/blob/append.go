@@ -259,6 +259,10 @@ func (s *Store) seal(ctx context.Context, seg *segment) error {
 	if seg.sealed.Load() {
 		return nil
 	}
+	// A footer vouches for all before it, so that must be durable first.
+	if err := s.syncTo(ctx, seg, seg.written.Load()); err != nil {
+		return err
+	}
 	w := seg.w
 	end, err := s.writeFooter(w.h.f, seg, w.off, max(w.high, w.prealloc), w.high, nil)
 	if err != nil {

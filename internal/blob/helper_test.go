@@ -3,7 +3,10 @@ package blob
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"math/rand/v2"
 	"testing"
 
@@ -128,3 +131,37 @@ func wantKind(t testing.TB, err error, kind errs.Kind) {
 }
 
 func newRand() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
+
+func storeID(t testing.TB, o Options) uuid {
+	b, err := readFile(o.FS, o.FS.PathJoin(o.Dir, identName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := parseIdent(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// fixFooter, fixSegHeader and fixIdent make checksums right after a change.
+func fixFooter(file []byte, seed uint32) {
+	tail := file[len(file)-footerTailSize:]
+	binary.LittleEndian.PutUint32(tail[60:], crc32.Update(seed, castagnoli, tail[:60]))
+}
+
+func fixSegHeader(file []byte) {
+	binary.LittleEndian.PutUint32(file[40:], crc32.Checksum(file[:40], castagnoli))
+}
+
+func fixIdent(b []byte) {
+	binary.LittleEndian.PutUint32(b[60:], crc32.Checksum(b[:60], castagnoli))
+}
+
+// discardFrom swallows what it is given, as an io.ReaderFrom.
+type discardFrom struct{}
+
+func (discardFrom) Write(p []byte) (int, error) { return len(p), nil }
+func (discardFrom) ReadFrom(r io.Reader) (n int64, err error) {
+	return io.Copy(struct{ io.Writer }{io.Discard}, r)
+}

@@ -108,6 +108,10 @@ func (s *Store) sealRecovered(seg *segment, res scanResult, size int64, header b
 	if header {
 		_, err = f.WriteAt(segHeader(s.id, seg.id), 0)
 	}
+	// What was read may be in memory only, and a footer vouches for it.
+	if err == nil {
+		err = f.Sync()
+	}
 	var ft footer
 	if err == nil {
 		// The file may be allocated beyond its end.
