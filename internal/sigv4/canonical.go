@@ -47,6 +47,10 @@ type canon struct {
 	sawTab bool // some signed header value holds a tab
 }
 
+// maxPairs bounds the parameters of a query, which are sorted before anyone is
+// known to have signed them; real requests have a few dozen.
+const maxPairs = 1024
+
 // maxPooled is the size of buffers that are worth keeping.
 const maxPooled = 64 << 10
 
@@ -108,7 +112,7 @@ func (c *canon) path(r *http.Request, v variant) {
 }
 
 // canonicalQuery appends the canonical form of a raw query without
-// X-Amz-Signature; false if it holds a bad escape.
+// X-Amz-Signature; false if it holds a bad escape or too many pairs.
 func (c *canon) canonicalQuery(raw string, form queryForm) bool {
 	if raw == "" {
 		return true
@@ -120,7 +124,7 @@ func (c *canon) canonicalQuery(raw string, form queryForm) bool {
 		if item == "" {
 			continue
 		}
-		if !c.addPair(item, form) {
+		if len(c.pairs) == maxPairs || !c.addPair(item, form) {
 			return false
 		}
 	}

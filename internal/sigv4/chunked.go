@@ -47,7 +47,8 @@ type ChunkReader struct {
 }
 
 // NewChunkReader decodes r. decodedLen is the announced number of decoded
-// bytes (x-amz-decoded-content-length), not negative.
+// bytes (x-amz-decoded-content-length), not negative. Read until io.EOF, not
+// only the announced bytes: the end of the body is checked last.
 func NewChunkReader(r io.Reader, decodedLen int64) *ChunkReader {
 	return &ChunkReader{r: bufio.NewReaderSize(r, maxChunkLine), left: max(decodedLen, 0)}
 }

@@ -60,8 +60,9 @@ type keyCache struct {
 	young, old map[cacheKey]*signingKey
 }
 
-// get returns the key if it is there and was derived from secret.
-func (c *keyCache) get(id cacheKey, secret string) *signingKey {
+// get returns the key if it is there and was derived from secret. A key of the
+// old generation moves to the young one; max is as for put.
+func (c *keyCache) get(id cacheKey, secret string, max int) *signingKey {
 	c.mu.RLock()
 	k, young := c.young[id]
 	if !young {
@@ -72,7 +73,7 @@ func (c *keyCache) get(id cacheKey, secret string) *signingKey {
 		return nil
 	}
 	if !young {
-		c.put(id, k, defaultMaxKeys)
+		c.put(id, k, max)
 	}
 	return k
 }

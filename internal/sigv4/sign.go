@@ -54,8 +54,9 @@ func Presign(r *http.Request, accessKey, secret, region string, t time.Time, exp
 }
 
 // Sign sets X-Amz-Date, X-Amz-Content-Sha256 and Authorization. All headers
-// that r has are signed, but those that change on the way. payloadHash is the
-// hex SHA-256 of the body, UnsignedPayload or the name of a streaming form.
+// that r has are signed, but those that change on the way; r.Header is not nil
+// and its keys are canonical. payloadHash is the hex SHA-256 of the body,
+// UnsignedPayload or the name of a streaming form.
 func (s *Signer) Sign(r *http.Request, t time.Time, payloadHash string) {
 	var day [len(stampLayout)]byte
 	stamp := string(t.UTC().AppendFormat(day[:0], stampLayout))
@@ -138,7 +139,7 @@ func (s *Signer) Presign(r *http.Request, t time.Time, expires time.Duration) st
 // key returns the signing key of a day.
 func (s *Signer) key(date string) *signingKey {
 	id := cacheKey{s.AccessKeyID, date, s.Region}
-	k := s.keys.get(id, s.SecretAccessKey)
+	k := s.keys.get(id, s.SecretAccessKey, maxSignerKeys)
 	if k == nil {
 		k = deriveKey(s.SecretAccessKey, date, s.Region)
 		s.keys.put(id, k, maxSignerKeys)

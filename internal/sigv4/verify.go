@@ -35,7 +35,7 @@ func (v *Verifier) Verify(r *http.Request, a *Auth, secret string) error {
 		return err
 	}
 	id := cacheKey{a.AccessKeyID, a.Date, a.Region}
-	key := v.keys.get(id, secret)
+	key := v.keys.get(id, secret, v.maxKeys())
 	known := key != nil
 	if !known {
 		key = deriveKey(secret, a.Date, a.Region)

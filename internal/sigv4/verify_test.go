@@ -3,6 +3,7 @@ package sigv4
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -49,6 +50,7 @@ func TestTampering(t *testing.T) {
 		{"query, bad escape", "&y", "&y&z=%zz", CodeInvalidURI},
 		{"query, bad escape in a name", "&y", "&y&%z=1", CodeInvalidURI},
 		{"query, cut escape", "&y", "&y&z=%4", CodeInvalidURI},
+		{"query, too many parameters", "&y", "&y" + strings.Repeat("&a", maxPairs), CodeInvalidURI},
 		{"query in another order and encoding", "x=1&y", "&%79=&x=%31", ""},
 		{"host", "s3.example.com", "s3.example.org", CodeSignatureDoesNotMatch},
 		{"header", "bytes=0-9", "bytes=0-8", CodeSignatureDoesNotMatch},
@@ -199,6 +201,9 @@ func TestOtherForms(t *testing.T) {
 		{"plus as a space", "/b?prefix=a+b", "/b", "prefix=a%20b"},
 		{"plus as sent", "/b?prefix=a+b", "/b", "prefix=a+b"},
 		{"both raw", "/b/(x)?a=(b)", "/b/(x)", "a=(b)"},
+		{"both raw, empty pairs", "/b/(x)?&a=(b)&&", "/b/(x)", "a=(b)"},
+		{"raw path, absolute form", "http://h/b/(x)", "/b/(x)", ""},
+		{"no path, absolute form", "http://h", "/", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := received(t, "GET "+tc.target+" HTTP/1.1\nHost: h\nX-Amz-Date: 20130524T000000Z\nX-Amz-Content-Sha256: UNSIGNED-PAYLOAD\n")
@@ -217,6 +222,37 @@ func rawAuthorization(path, query string) string {
 	sts := "AWS4-HMAC-SHA256\n20130524T000000Z\n20130524/r/s3/aws4_request\n" + hexSHA256(cr)
 	sig := deriveKey(exampleSecret, "20130524", "r").appendSignature(nil, []byte(sts))
 	return "AWS4-HMAC-SHA256 Credential=" + exampleKey + "/20130524/r/s3/aws4_request, SignedHeaders=" + signed + ", Signature=" + string(sig)
+}
+
+// TestRawPath: the fallback is open only to a raw path that is r.URL.Path in
+// another encoding, and only where there is one.
+func TestRawPath(t *testing.T) {
+	for _, tc := range []struct{ uri, path, want string }{
+		{"/b/(x)?q", "/b/(x)", "/b/(x)"},
+		{"/b/%28x)", "/b/(x)", "/b/%28x)"},
+		{"http://h/b/(x)", "/b/(x)", "/b/(x)"},
+		{"/b/(y)", "/b/(x)", ""},
+		{"/b/%zz", "/b/%zz", ""},
+		{"http://h", "/", ""},
+		{"*", "*", ""},
+		{"", "/b", ""},
+	} {
+		if got := rawPath(&http.Request{RequestURI: tc.uri, URL: &url.URL{Path: tc.path}}); got != tc.want {
+			t.Errorf("%q for %q: %q, want %q", tc.uri, tc.path, got, tc.want)
+		}
+	}
+}
+
+// TestLongHeaderName: a signed header whose name exceeds the look-up's buffer.
+func TestLongHeaderName(t *testing.T) {
+	text := signedText(t, "GET", "/b/k", "X-Amz-Meta-"+strings.Repeat("long-", 20)+"name: value
+")
+	if err := check(at(exampleTime), received(t, text), exampleSecret); err != nil {
+		t.Error(err)
+	}
+	if err := check(at(exampleTime), received(t, strings.Replace(text, ": value", ": other", 1)), exampleSecret); codeOf(err) != CodeSignatureDoesNotMatch {
+		t.Error(err)
+	}
 }
 
 // TestHeadersElsewhere: headers that net/http keeps out of Request.Header.
