@@ -245,8 +245,7 @@ func TestRawPath(t *testing.T) {
 
 // TestLongHeaderName: a signed header whose name exceeds the look-up's buffer.
 func TestLongHeaderName(t *testing.T) {
-	text := signedText(t, "GET", "/b/k", "X-Amz-Meta-"+strings.Repeat("long-", 20)+"name: value
-")
+	text := signedText(t, "GET", "/b/k", "X-Amz-Meta-"+strings.Repeat("long-", 20)+"name: value\n")
 	if err := check(at(exampleTime), received(t, text), exampleSecret); err != nil {
 		t.Error(err)
 	}
