@@ -181,6 +181,19 @@ func TestSignExamples(t *testing.T) {
 	if want := "https://examplebucket.s3.amazonaws.com" + strings.Fields(awsExamples[4].request)[1]; link != want {
 		t.Errorf("presigned\n%s, want\n%s", link, want)
 	}
+	// With a host of its own, no path, and a content hash.
+	r.Host, r.URL.Path = "h:1", ""
+	r.Header.Set("X-Amz-Content-Sha256", EmptySHA256)
+	link = Presign(r, exampleKey, exampleSecret, region, exampleTime, time.Hour)
+	target, ok := strings.CutPrefix(link, "https://h:1/?")
+	if !ok {
+		t.Fatal(link)
+	}
+	got := received(t, "GET /?"+target+" HTTP/1.1\nHost: h:1\nX-Amz-Content-Sha256: "+EmptySHA256+"\n")
+	if err := check(at(exampleTime), got, exampleSecret); err != nil {
+		t.Error(err)
+	}
+	r.Host, r.URL.Path = "", "/test.txt"
 	r.Header.Set("Range", "bytes=0-9")
 	Sign(r, exampleKey, exampleSecret, "us-east-1", exampleTime, EmptySHA256)
 	if got := r.Header.Get("Authorization"); !strings.HasSuffix(got, "=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41") {

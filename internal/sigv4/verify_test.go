@@ -331,6 +331,12 @@ func TestKeyCache(t *testing.T) {
 			t.Fatalf("%d keys", n)
 		}
 	}
+	// r15 is in the old generation by now; its use brings it back, as it was.
+	id := cacheKey{exampleKey, "20130524", "r15"}
+	kept, n := v.keys.old[id], v.keys.size()
+	if err := verify("r15", exampleSecret, exampleSecret); err != nil || kept == nil || v.keys.young[id] != kept || v.keys.size() != n {
+		t.Fatalf("%v, %d keys, %d before", err, v.keys.size(), n)
+	}
 	if err := verify("r19", exampleSecret, "new"); codeOf(err) != CodeSignatureDoesNotMatch {
 		t.Fatalf("old signature, new secret: %v", err)
 	}
