@@ -1,0 +1,294 @@
+package s3api
+
+import (
+	"context"
+	crand "crypto/rand"
+	"encoding/binary"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"atoll/internal/disk"
+	"atoll/internal/errs"
+	"atoll/internal/sigv4"
+)
+
+// Credential is what an access key id stands for.
+type Credential struct {
+	Secret string
+	Disk   disk.ID // the one disk that it opens
+}
+
+// Credentials finds S3 users. It is asked once a request, so it has to answer
+// from memory; a removed user must not be found any more from the moment its
+// removal was acknowledged.
+type Credentials interface {
+	// S3Credential tells what accessKeyID stands for; ok is false if nobody
+	// has it.
+	S3Credential(ctx context.Context, accessKeyID string) (c Credential, ok bool, err error)
+}
+
+// CredentialsFunc makes a function a Credentials.
+type CredentialsFunc func(ctx context.Context, accessKeyID string) (Credential, bool, error)
+
+// S3Credential calls f.
+func (f CredentialsFunc) S3Credential(ctx context.Context, accessKeyID string) (Credential, bool, error) {
+	return f(ctx, accessKeyID)
+}
+
+// Budget is a share of the process's memory budget.
+type Budget interface {
+	// TryAcquire takes n bytes if they are there.
+	TryAcquire(n int64) bool
+	// Release gives n bytes back.
+	Release(n int64)
+}
+
+// Options configure a Handler. Disks and Credentials are needed.
+type Options struct {
+	Disks       *disk.Store
+	Credentials Credentials
+
+	// Region is the server's region code; empty means aws-us-east-1. Clients
+	// see it without its cloud prefix.
+	Region string
+	// ServerName is the Server header; empty means Atoll.
+	ServerName string
+
+	Now  func() time.Time // nil: time.Now
+	Rand io.Reader        // seeds the request ids; nil: crypto/rand
+
+	// Logger gets one line a request at LogLevel; nil: none.
+	Logger   *slog.Logger
+	LogLevel slog.Level
+	Metrics  Metrics // nil: none
+
+	// MaxInFlight bounds the requests in work at a time; 0: 4096. Beyond it,
+	// or when a disk takes more than its share, requests are answered 503.
+	MaxInFlight int
+	// Memory is where buffers for bodies are taken from; nil: no limit.
+	Memory Budget
+	// StallTimeout is how long a client may leave a body neither sent nor
+	// taken, in steps of a few MiB; 0: 5 minutes, negative: forever.
+	StallTimeout time.Duration
+}
+
+const (
+	defaultRegion   = "aws-us-east-1"
+	defaultName     = "Atoll"
+	defaultInFlight = 4096
+	defaultStall    = 5 * time.Minute
+)
+
+// Handler is the S3 door. It is safe for concurrent use.
+type Handler struct {
+	o        Options
+	region   string // as clients see it
+	verifier sigv4.Verifier
+	admit    admission
+
+	// Header values that never change, shared by all responses.
+	server, acceptRanges, xmlType, regionValue []string
+
+	idSeed  uint64
+	idCount atomic.Uint64
+
+	requests sync.Pool // of *request
+	buffers  bufferPools
+}
+
+// New makes a Handler. It fails only if the source of randomness does.
+func New(o Options) (*Handler, error) {
+	if o.Region == "" {
+		o.Region = defaultRegion
+	}
+	if o.ServerName == "" {
+		o.ServerName = defaultName
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = crand.Reader
+	}
+	if o.MaxInFlight <= 0 {
+		o.MaxInFlight = defaultInFlight
+	}
+	if o.StallTimeout == 0 {
+		o.StallTimeout = defaultStall
+	}
+	if o.Metrics == nil {
+		o.Metrics = noMetrics{}
+	}
+	h := &Handler{o: o, region: shownRegion(o.Region)}
+	var seed [8]byte
+	if _, err := io.ReadFull(o.Rand, seed[:]); err != nil {
+		return nil, errs.E("start S3 door", "", errs.Other, err)
+	}
+	h.idSeed = binary.LittleEndian.Uint64(seed[:])
+	h.verifier.Now = o.Now
+	h.admit.max = o.MaxInFlight
+	h.server = []string{o.ServerName}
+	h.acceptRanges = []string{"bytes"}
+	h.xmlType = []string{"application/xml"}
+	h.regionValue = []string{h.region}
+	return h, nil
+}
+
+// shownRegion is a region code without its cloud: aws-us-east-1 is us-east-1.
+func shownRegion(code string) string {
+	for _, cloud := range [...]string{"aws-", "gcp-", "azure-", "oci-"} {
+		if rest, ok := strings.CutPrefix(code, cloud); ok && rest != "" {
+			return rest
+		}
+	}
+	return code
+}
+
+// Forget drops what was derived from the secret of an access key id. Removal
+// of a user works without it; it frees memory early.
+func (h *Handler) Forget(accessKeyID string) { h.verifier.Forget(accessKeyID) }
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := h.begin(w, r)
+	h.o.Metrics.InFlight(1)
+	defer h.finish(q)
+	if err := h.serve(q); err != nil {
+		q.fail(err)
+	}
+}
+
+// begin prepares a request's state and the headers that every response has.
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *request {
+	q, _ := h.requests.Get().(*request)
+	if q == nil {
+		q = new(request)
+	}
+	q.h, q.w, q.r, q.ctx, q.header = h, w, r, r.Context(), w.Header()
+	q.start = h.o.Now()
+	q.id = h.newID()
+	q.vals = make([]string, 0, 12)
+	q.header["Server"] = h.server
+	q.header["Accept-Ranges"] = h.acceptRanges
+	q.set("X-Amz-Request-Id", q.id)
+	q.extendDeadlines()
+	return q
+}
+
+// finish does what every request ends with, also after a panic.
+func (h *Handler) finish(q *request) {
+	p := recover()
+	if p != nil && p != http.ErrAbortHandler {
+		q.panicked(p)
+	}
+	if q.admitted {
+		h.admit.leave(q.disk)
+	}
+	if q.memory > 0 {
+		h.o.Memory.Release(q.memory)
+	}
+	took := h.o.Now().Sub(q.start)
+	h.o.Metrics.InFlight(-1)
+	h.o.Metrics.Request(q.op, q.code, took, q.in, q.out)
+	q.log(took)
+	abort := q.abort || p != nil && q.wrote
+	buf := q.buf[:0]
+	if cap(buf) > keepBuffer {
+		buf = nil
+	}
+	clear(q.query)
+	*q = request{query: q.query[:0], buf: buf}
+	h.requests.Put(q)
+	if abort || p == http.ErrAbortHandler {
+		// The answer can't be completed: the client must not take what it
+		// has for the whole.
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// panicked answers a request whose handler panicked.
+func (q *request) panicked(p any) {
+	if l := q.h.o.Logger; l != nil {
+		l.Error("panic in the S3 door", "panic", p, "stack", string(debug.Stack()), "request", q.id)
+	}
+	if !q.wrote {
+		q.fail(errInternal)
+	} else {
+		q.code = "InternalError"
+	}
+}
+
+// serve takes a request through the steps that all operations share.
+func (h *Handler) serve(q *request) error {
+	if err := q.parseTarget(); err != nil {
+		return err
+	}
+	cred, err := h.authenticate(q)
+	if err != nil {
+		return err
+	}
+	if err := h.openBucket(q, cred); err != nil {
+		return err
+	}
+	if q.denied != nil {
+		return q.denied
+	}
+	q.payload, err = sigv4.ParsePayload(q.r, q.auth)
+	if err != nil {
+		return err
+	}
+	if q.payload.Kind == sigv4.PayloadStreamingSigned {
+		return errStreamingSigned
+	}
+	if !h.admit.enter(q.disk) {
+		return errSlowDown
+	}
+	q.admitted = true
+	return h.operate(q)
+}
+
+func (h *Handler) operate(q *request) error {
+	switch q.op {
+	case OpGetObject, OpHeadObject:
+		return h.getObject(q)
+	case OpPutObject:
+		return h.putObject(q)
+	case OpDeleteObject:
+		return h.deleteObject(q)
+	case OpDeleteObjects:
+		return h.deleteObjects(q)
+	case OpListObjectsV2:
+		return h.listObjectsV2(q)
+	case OpListObjects:
+		return h.listObjectsV1(q)
+	case OpHeadBucket:
+		return h.headBucket(q)
+	case OpGetBucketLocation:
+		return h.getBucketLocation(q)
+	}
+	return errMethod
+}
+
+// newID makes a request id: 16 upper-case hex digits, unlike from one request
+// to the next and from one start to the next.
+func (h *Handler) newID() string {
+	// splitmix64
+	x := h.idSeed + h.idCount.Add(1)*0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	x ^= x >> 31
+	var b [16]byte
+	for i := range b {
+		b[i] = upperHex[x>>60]
+		x <<= 4
+	}
+	return string(b[:])
+}
+
+const upperHex = "0123456789ABCDEF"
