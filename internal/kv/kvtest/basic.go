@@ -40,7 +40,7 @@ func testMultiGet(t *testing.T, s kv.Store) {
 		}
 		if len(got) != 5 || string(got[0]) != "3" || got[1] != nil || got[2] == nil ||
 			len(got[2]) != 0 || string(got[3]) != "1" || string(got[4]) != "1" {
-			return fmt.Errorf("MultiGet = %q", got)
+			return fmt.Errorf("got %q", got)
 		}
 		return nil
 	}
@@ -236,10 +236,10 @@ func testBigValues(t *testing.T, s kv.Store) {
 		for i := range n {
 			v, ok, err := r.Get(key(i))
 			if err != nil || !ok || !bytes.Equal(v, value(i)) {
-				return fmt.Errorf("Get of big value %d: %v, %w", i, ok, err)
+				return fmt.Errorf("big value %d by Get: %v, %w", i, ok, err)
 			}
 			if !it.Next() || !bytes.Equal(it.Value(), value(i)) || !bytes.Equal(it.Key(), key(i)) {
-				return fmt.Errorf("Scan of big value %d: %w", i, it.Err())
+				return fmt.Errorf("big value %d by Scan: %w", i, it.Err())
 			}
 		}
 		return it.Err()

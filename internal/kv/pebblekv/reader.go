@@ -75,6 +75,9 @@ var pointOptions = pebble.IterOptions{UseL6Filters: true}
 
 // Get implements kv.Reader.
 func (r *reader) Get(key []byte) ([]byte, bool, error) {
+	if len(key) == 0 {
+		return nil, false, nil // can't be stored, and Pebble would not look for it
+	}
 	ok, err := r.seekPoint(key)
 	if !ok || !bytes.Equal(r.point.Key(), key) {
 		return nil, false, err
