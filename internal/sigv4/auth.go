@@ -121,15 +121,21 @@ func (a *Auth) setCredential(s string) *Error {
 func (a *Auth) setSignedHeaders(s string) *Error {
 	a.signed = s
 	a.SignedHeaders = a.names[:0]
-	host := false
-	for s != "" {
-		name, rest, more := strings.Cut(s, ";")
-		if !lowerToken(name) || more && rest == "" || len(a.SignedHeaders) == maxSignedHeaders {
+	host, start := false, 0
+	for i := 0; i <= len(s); i++ {
+		if i < len(s) && s[i] != ';' {
+			if !lowerTokenByte(s[i]) {
+				return a.malformed("SignedHeaders is mal-formed.")
+			}
+			continue
+		}
+		name := s[start:i]
+		if name == "" || len(a.SignedHeaders) == maxSignedHeaders {
 			return a.malformed("SignedHeaders is mal-formed.")
 		}
 		host = host || name == "host"
 		a.SignedHeaders = append(a.SignedHeaders, name)
-		s = rest
+		start = i + 1
 	}
 	if !host {
 		return a.malformed("'host' must be a 'SignedHeader' in the AWS Authorization.")
@@ -156,13 +162,15 @@ func (a *Auth) setTime(stamp string) *Error {
 // lowerToken tells whether s is a header name in lower case.
 func lowerToken(s string) bool {
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; 'a' <= c && c <= 'z' || c == '-' || '0' <= c && c <= '9' {
-			continue
-		} else if strings.IndexByte("!#$%&'*+.^_`|~", c) < 0 {
+		if !lowerTokenByte(s[i]) {
 			return false
 		}
 	}
 	return s != ""
+}
+
+func lowerTokenByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || c == '-' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+.^_`|~", c) >= 0
 }
 
 // single returns the one value of a header; n is how many there are.
