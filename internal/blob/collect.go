@@ -99,6 +99,10 @@ func (s *Store) Remove(ctx context.Context, id uint64) error {
 			return errs.E("remove", segName(id), errs.Canceled, ctx.Err())
 		}
 	}
+	select { // pass the token on, should another Remove wait too
+	case seg.drained <- struct{}{}:
+	default:
+	}
 	return s.delete(seg)
 }
 

@@ -40,6 +40,7 @@
 //
 // Lock order: Store.removeMu, segment.sealMu, stream.mu, Store.mu,
 // segment.openMu, then the leaf locks (syncState.mu, fdCache.mu, sendPool.mu,
-// dirMu, space.mu). No lock but sealMu, removeMu and dirMu is held across a
-// sync, and none across a callback.
+// dirMu, space.mu). Only sealMu (of a segment nobody appends to), removeMu and
+// dirMu are held across a sync or a callback; appends and reads take none of
+// them.
 package blob

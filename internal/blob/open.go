@@ -223,7 +223,7 @@ func (s *Store) openSegment(id uint64) (*segment, Recovery, error) {
 		return nil, Recovery{}, errs.E("open segment", segName(id), kindOfOpen(err), err)
 	}
 	path := s.fs.PathJoin(s.opts.Dir, segName(id))
-	f, err := s.fs.Open(path, vfs.RandomReadsOption)
+	f, err := s.fs.Open(path)
 	if err != nil {
 		return fail(err)
 	}

@@ -79,6 +79,10 @@ func (s *Store) verifyBlocks(seg *segment, h *handle, loc Loc, first, last int64
 	defer verifyBufs.Put(buf)
 	head := recHeaderSize(loc.Length)
 	start := loc.Offset - head
+	if first != last {
+		// Only a hint, to overlap reading with checking.
+		_ = h.f.Prefetch(loc.Offset+first*BlockSize, min((last+1)*BlockSize, loc.Length)-first*BlockSize)
+	}
 	// One read gets the header and, if it is wanted, the first block.
 	want := head
 	if first == 0 {
