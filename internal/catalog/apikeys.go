@@ -47,14 +47,24 @@ func hashAPIKey(key string) [32]byte {
 	return sha256.Sum256([]byte(strings.TrimPrefix(key, APIKeyPrefix)))
 }
 
+// GenerateAPIKey draws a key. It becomes one with AddAPIKey.
+func (c *Catalog) GenerateAPIKey() (string, error) {
+	secret, err := randomText(c.o.Rand, base62, apiSecretLen)
+	return APIKeyPrefix + secret, err
+}
+
+// NormalAPIKey writes a key with its prefix, however it was given.
+func NormalAPIKey(key string) string { return APIKeyPrefix + strings.TrimPrefix(key, APIKeyPrefix) }
+
+// CheckAPIKey tells why a key that the operator brings can't be one.
+func CheckAPIKey(key string) error { return checkAPISecret(strings.TrimPrefix(key, APIKeyPrefix)) }
+
 // CreateAPIKey makes a key of the given name and returns it, prefix included,
 // this once.
 func (c *Catalog) CreateAPIKey(ctx context.Context, name, description string) (k APIKey, key string, err error) {
-	secret, err := randomText(c.o.Rand, base62, apiSecretLen)
-	if err != nil {
+	if key, err = c.GenerateAPIKey(); err != nil {
 		return APIKey{}, "", err
 	}
-	key = APIKeyPrefix + secret
 	k, err = c.AddAPIKey(ctx, key, name, description)
 	if err != nil {
 		return APIKey{}, "", err

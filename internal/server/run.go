@@ -1,0 +1,320 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"atoll/internal/catalog"
+	"atoll/internal/controlapi"
+	"atoll/internal/errs"
+	"atoll/internal/s3api"
+)
+
+// server is a running server, or one that is being started or stopped; what
+// is not there yet, or not any more, is nil.
+type server struct {
+	cfg     Config
+	log     *slog.Logger
+	dir     *dataDir
+	st      *stores
+	metrics *metrics
+	access  *accessLog
+	certs   *certStore
+
+	s3, control, pprof *door
+
+	firstKey  string // shown once
+	ready     atomic.Bool
+	inFlight  atomic.Int64 // handlers of all doors
+	stuck     bool         // a handler outlived its connection
+	backingUp sync.Mutex
+}
+
+// Run serves until ctx ends, then drains and stops.
+func Run(ctx context.Context, cfg Config) error {
+	cfg.ensureDefaults()
+	if err := cfg.validate(); err != nil {
+		return errs.E("configure", "", errs.Invalid, err)
+	}
+	if cfg.Memory == 0 {
+		cfg.Memory = defaultMemory()
+	}
+	level, err := parseLevel(cfg.LogLevel)
+	if err != nil {
+		return errs.E("configure", "", errs.Invalid, err)
+	}
+	s := &server{cfg: cfg, log: newLogger(cfg.Stderr, cfg.LogFormat, level), metrics: newMetrics(cfg.Version)}
+	limitHeap(divide(int64(cfg.Memory)), os.Getenv)
+	if err := s.start(ctx); err != nil {
+		return errors.Join(err, s.stop())
+	}
+	return errors.Join(s.serve(ctx), s.stop())
+}
+
+// start brings everything up but serving.
+func (s *server) start(ctx context.Context) error {
+	var err error
+	if s.dir, err = takeDataDir(s.cfg.Data); err != nil {
+		return err
+	}
+	key, err := s.dir.masterKey(s.cfg.MasterKey, s.cfg.Rand)
+	if err != nil {
+		return err
+	}
+	if s.st, err = openStores(ctx, s.dir, key, &s.cfg, s.metrics, s.log); err != nil {
+		s.st = nil
+		return err
+	}
+	if err := s.ensureAPIKey(ctx); err != nil {
+		return err
+	}
+	if s.cfg.TLSCert != "" {
+		if s.certs, err = newCertStore(s.cfg.TLSCert, s.cfg.TLSKey, s.cfg.Now, s.log); err != nil {
+			return err
+		}
+	}
+	if s.access, err = openAccessLog(s.cfg.AccessLog, s.cfg.Stderr); err != nil {
+		return err
+	}
+	return s.openDoors()
+}
+
+// ensureAPIKey makes the first key. Its file is written before the key is
+// accepted, so that a crash between the two loses nothing: the next start
+// finds no key in the store and takes the file's.
+func (s *server) ensureAPIKey(ctx context.Context) error {
+	keys, err := s.st.catalog.APIKeys(ctx)
+	if err != nil {
+		return err
+	}
+	if len(keys) > 0 {
+		return s.checkAPIKey(ctx)
+	}
+	key := s.cfg.APIKey
+	if key == "" && s.dir.has(apiKeyFile) {
+		if key, err = ReadAPIKey(s.dir.path); err != nil {
+			return fmt.Errorf("read the API key: %w", err)
+		}
+	}
+	if key == "" {
+		if key, err = s.st.catalog.GenerateAPIKey(); err != nil {
+			return err
+		}
+	}
+	key = catalog.NormalAPIKey(key)
+	if err := catalog.CheckAPIKey(key); err != nil {
+		return fmt.Errorf("ATOLL_API_KEY: %s", errs.Text(err))
+	}
+	if err := s.dir.write(apiKeyFile, key+"\n"); err != nil {
+		return fmt.Errorf("keep the API key: %w", err)
+	}
+	if _, err := s.st.catalog.AddAPIKey(ctx, key, "first", "made on the first start"); err != nil {
+		return err
+	}
+	s.firstKey = key
+	return nil
+}
+
+// checkAPIKey warns of a key in the environment that no longer has any effect.
+func (s *server) checkAPIKey(ctx context.Context) error {
+	if s.cfg.APIKey == "" {
+		return nil
+	}
+	_, ok, err := s.st.catalog.VerifyAPIKey(ctx, catalog.NormalAPIKey(s.cfg.APIKey))
+	if err == nil && !ok {
+		s.log.Warn("ATOLL_API_KEY is not a key of this store: it becomes one on the first start only")
+	}
+	return err
+}
+
+// openDoors makes the handlers and listens.
+func (s *server) openDoors() error {
+	var err error
+	s3, err := s.s3Handler()
+	if err != nil {
+		return err
+	}
+	if s.s3, err = openDoor("s3-addr", s.cfg.S3Addr, s.counted(s3), s3MaxHeader, s.certs, s.log); err != nil {
+		return err
+	}
+	control := controlapi.New(controlapi.Options{
+		Catalog: s.st.catalog,
+		Info:    controlapi.ServerInfo{Version: s.cfg.Version, Region: s.cfg.Region, S3Endpoint: s.s3URL()},
+		Backup:  s.backup, Ready: s.isReady, Registry: s.metrics.registry, Log: s.log, Now: s.cfg.Now,
+	})
+	if s.control, err = openDoor("control-addr", s.cfg.ControlAddr, s.counted(control), controlMaxHeader, s.certs, s.log); err != nil {
+		return err
+	}
+	if s.cfg.PprofAddr != "" {
+		if s.pprof, err = openDoor("pprof-addr", s.cfg.PprofAddr, pprofHandler(), controlMaxHeader, nil, s.log); err != nil {
+			return err
+		}
+	}
+	return s.dir.writeEndpoints(s.endpoints())
+}
+
+func (s *server) s3Handler() (http.Handler, error) {
+	m, err := s3api.NewMetrics(s.metrics.registry)
+	if err != nil {
+		return nil, err
+	}
+	o := s3api.Options{
+		Disks: s.st.disks, Region: s.cfg.Region, Now: s.cfg.Now, Rand: s.cfg.Rand, Metrics: m,
+		MaxInFlight: s.cfg.MaxInFlight, Memory: newBudget(divide(int64(s.cfg.Memory)).requests),
+		Credentials: s3api.CredentialsFunc(func(ctx context.Context, id string) (s3api.Credential, bool, error) {
+			c, ok, err := s.st.catalog.Credential(ctx, id)
+			return s3api.Credential{Secret: c.Secret, Disk: c.Disk}, ok, err
+		}),
+	}
+	if s.access != nil {
+		o.Logger = newLogger(s.access, s.cfg.LogFormat, slog.LevelInfo)
+	}
+	return s3api.New(o)
+}
+
+// counted keeps count of the running handlers. The ResponseWriter goes on
+// unwrapped: a wrapped one would lose sendfile.
+func (s *server) counted(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.inFlight.Add(1)
+		defer s.inFlight.Add(-1)
+		h.ServeHTTP(w, r)
+	})
+}
+
+func (s *server) s3URL() string {
+	if s.cfg.S3URL != "" {
+		return s.cfg.S3URL
+	}
+	return s.s3.url()
+}
+
+func (s *server) isReady() error {
+	if !s.ready.Load() {
+		return errs.New("ready", "", errs.Overloaded, "the server is starting or stopping")
+	}
+	return nil
+}
+
+func (s *server) endpoints() Endpoints {
+	e := Endpoints{
+		S3: s.s3URL(), Control: s.control.url(), Data: s.dir.path, PID: os.Getpid(),
+		TLSCert: absolute(s.cfg.TLSCert), FirstAPIKey: s.firstKey,
+	}
+	if s.pprof != nil {
+		e.Pprof = s.pprof.url()
+	}
+	return e
+}
+
+// serve runs the doors until ctx ends or one of them fails.
+func (s *server) serve(ctx context.Context) error {
+	failed := make(chan error, 3)
+	for _, d := range []*door{s.s3, s.control, s.pprof} {
+		if d != nil {
+			go func() { failed <- d.serve() }()
+		}
+	}
+	s.ready.Store(true)
+	e := s.endpoints()
+	s.log.Info("serving", "s3", e.S3, "control", e.Control, "memory", s.cfg.Memory.String(), "version", s.cfg.Version)
+	if s.cfg.OnReady != nil {
+		s.cfg.OnReady(e)
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return err
+		case <-s.cfg.Reload:
+			s.reload()
+		}
+	}
+}
+
+// reload opens certificate and access log again.
+func (s *server) reload() {
+	if s.certs != nil {
+		s.certs.force()
+	}
+	if err := s.access.reopen(); err != nil {
+		s.log.Error("the access log could not be opened again", "error", err)
+	}
+}
+
+// stop takes down what is up, from the doors to the lock.
+func (s *server) stop() error {
+	s.ready.Store(false)
+	if s.dir == nil {
+		return nil
+	}
+	err := s.drain()
+	if s.stuck {
+		// Closing stores under a running handler would be worse than a crash,
+		// which the next start recovers from.
+		return errors.Join(err, s.dir.release(false), errors.New("requests did not end: the next start will recover the store"))
+	}
+	clean := !s.dir.unclean // if nothing was opened, nothing was recovered
+	if s.st != nil {
+		cerr := s.st.close()
+		clean = cerr == nil
+		err = errors.Join(err, cerr)
+	}
+	err = errors.Join(err, s.access.close(), s.dir.release(clean))
+	if clean && s.st != nil {
+		s.log.Info("stopped")
+	}
+	return err
+}
+
+// drain closes the doors, the S3 door first: the control door still tells
+// health checks meanwhile that the server is not ready.
+func (s *server) drain() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
+	defer cancel()
+	if n := s.inFlight.Load(); n > 0 {
+		s.log.Info("stopping: waiting for requests", "inFlight", n, "timeout", s.cfg.DrainTimeout)
+	}
+	late := 0
+	for _, d := range []*door{s.s3, s.control, s.pprof} {
+		if err := d.drain(ctx); err != nil {
+			late++
+		}
+	}
+	if late > 0 {
+		s.log.Warn("drain-timeout is over: requests were cut", "inFlight", s.inFlight.Load())
+	}
+	s.stuck = !s.awaitHandlers()
+	if s.control != nil {
+		return s.dir.remove(endpointFile)
+	}
+	return nil
+}
+
+// handlerGrace is how long a handler may take to see that its connection is
+// gone.
+const handlerGrace = 10 * time.Second
+
+// awaitHandlers tells whether all handlers have returned.
+func (s *server) awaitHandlers() bool {
+	deadline := time.NewTimer(handlerGrace)
+	defer deadline.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for s.inFlight.Load() > 0 {
+		select {
+		case <-deadline.C:
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
+}
