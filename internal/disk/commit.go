@@ -1,0 +1,298 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"atoll/internal/blob"
+	"atoll/internal/errs"
+	"atoll/internal/kv"
+)
+
+// committer merges a disk's concurrent changes into groups: one transaction,
+// one sync of the segment log and one of the store for all of them. While a
+// group is being made durable the next one gathers. It is the only writer of
+// the disk's rows, so what it keeps in memory (layers, usage) is what the
+// rows say.
+type committer struct {
+	d *Disk
+
+	mu      sync.Mutex
+	queue   []*op
+	running bool
+
+	arrived chan struct{} // capacity 1: something joined the queue
+	coming  atomic.Int64  // small uploads that were begun and have not joined yet
+}
+
+// op is one change. Its function may run several times and has its effects
+// through its txn only, its results excepted.
+type op struct {
+	v      *View
+	fn     func(*txn) error
+	alone  bool       // shares its transaction with no other
+	locs   []blob.Loc // extents to be durable before the transaction is
+	err    error
+	failed bool // err is final; skip it in reruns
+	done   chan struct{}
+}
+
+func (c *committer) init(d *Disk) {
+	c.d, c.arrived = d, make(chan struct{}, 1)
+}
+
+// groupReserve is what is kept of a transaction's mutations for rows that the
+// group writes once at its end, and for one more operation.
+const (
+	groupReserve = 36
+	groupBytes   = kv.MaxTxnBytes - 160<<10
+)
+
+// update runs fn in a transaction on v and returns when it is durable.
+func (v *View) update(ctx context.Context, fn func(*txn) error) error {
+	return v.disk.submit(ctx, &op{v: v, fn: fn})
+}
+
+// alone is update in a transaction that no other operation shares, so that
+// what it keeps in memory is there when the next operation looks.
+func (v *View) alone(ctx context.Context, fn func(*txn) error) error {
+	return v.disk.submit(ctx, &op{v: v, fn: fn, alone: true})
+}
+
+// exclusive runs fn in a transaction of its own.
+func (d *Disk) exclusive(ctx context.Context, fn func(*txn) error) error {
+	return d.submit(ctx, &op{fn: fn, alone: true})
+}
+
+// submit queues an operation and waits for its end. A change that was
+// accepted is carried through even if ctx ends meanwhile, so that the caller
+// always learns what became of it.
+func (d *Disk) submit(ctx context.Context, o *op) error {
+	if err := ctx.Err(); err != nil {
+		return errs.E("update", "", errs.Canceled, err)
+	}
+	o.done = make(chan struct{})
+	c := &d.committer
+	c.mu.Lock()
+	c.queue = append(c.queue, o)
+	start := !c.running
+	c.running = true
+	c.mu.Unlock()
+	if start {
+		go c.run()
+	} else {
+		select {
+		case c.arrived <- struct{}{}:
+		default:
+		}
+	}
+	<-o.done
+	return o.err
+}
+
+// run commits groups until the queue is empty.
+func (c *committer) run() {
+	for {
+		c.gather()
+		c.mu.Lock()
+		ops := c.queue
+		c.queue = nil
+		if len(ops) == 0 {
+			c.running = false
+			c.mu.Unlock()
+			return
+		}
+		c.mu.Unlock()
+		for len(ops) > 0 {
+			n := c.commit(ops)
+			ops = ops[n:]
+		}
+	}
+}
+
+// gather waits a little for writers that have announced themselves.
+func (c *committer) gather() {
+	limit := c.d.store.opts.GatherMax
+	if limit <= 0 || c.coming.Load() <= 0 {
+		return
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for c.coming.Load() > 0 {
+		select {
+		case <-c.arrived:
+		case <-timer.C:
+			return
+		}
+	}
+}
+
+var errRerun = errors.New("an operation failed after it had written")
+
+// commit runs as many of ops as fit in one transaction, ends them and returns
+// how many they were.
+func (c *committer) commit(ops []*op) int {
+	for {
+		var g *group
+		n := 0
+		err := c.d.store.kv.Update(context.Background(), func(tx kv.Txn) error {
+			g = &group{d: c.d, tx: tx, now: c.d.store.opts.Now()}
+			var err error
+			n, err = g.run(ops)
+			return err
+		})
+		if errors.Is(err, errRerun) {
+			continue
+		}
+		if errors.Is(err, kv.ErrBudget) && n > 1 {
+			ops = ops[:n-1] // the last did not fit; it begins the next group
+			continue
+		}
+		if err == nil {
+			g.committed()
+		}
+		n = max(n, 1)
+		for _, o := range ops[:n] {
+			if err != nil && !o.failed {
+				o.err = errs.E("commit", "", errs.KindOf(err), err)
+			}
+			close(o.done)
+		}
+		return n
+	}
+}
+
+// group is the state of one transaction that is being built.
+type group struct {
+	d   *Disk
+	tx  kv.Txn
+	now time.Time
+
+	inodes  []*cachedInode // directories and files with several links
+	usage   map[layer]*usageRow
+	checked []layer // whose row is in the conflict set
+	locs    []blob.Loc
+	dead    []blob.Loc // to be reported when committed
+	after   []func()   // to be called when committed
+	changes int        // of cached inodes, usage and hooks
+}
+
+type cachedInode struct {
+	v     *View
+	attr  Attr
+	dirty bool
+	gone  bool
+}
+
+// run applies operations in order until the budget is used up.
+func (g *group) run(ops []*op) (n int, err error) {
+	t := &txn{g: g}
+	for i, o := range ops {
+		if i > 0 && (o.alone || ops[i-1].alone || g.full()) {
+			break
+		}
+		n = i + 1
+		if o.failed {
+			continue
+		}
+		before := g.tx.Mutations() + g.changes
+		o.err = g.apply(t, o)
+		if errors.Is(o.err, kv.ErrBudget) {
+			return n, o.err
+		}
+		if o.err == nil {
+			g.locs = append(g.locs, o.locs...)
+			continue
+		}
+		if g.tx.Mutations()+g.changes != before {
+			o.failed = true
+			return n, errRerun
+		}
+	}
+	if err := g.flush(t); err != nil {
+		return n, err
+	}
+	if len(g.locs) > 0 {
+		return n, g.d.store.blob.Sync(context.Background(), g.locs...)
+	}
+	return n, nil
+}
+
+func (g *group) apply(t *txn, o *op) error {
+	if g.d.gone.Load() {
+		return errs.New("update", g.d.id.String(), errs.NoDisk, "the disk was deleted")
+	}
+	if err := t.begin(o.v); err != nil {
+		return err
+	}
+	return o.fn(t)
+}
+
+func (g *group) full() bool {
+	return g.tx.Mutations()+len(g.inodes)+len(g.usage)+groupReserve > kv.MaxMutations || g.tx.Bytes() > groupBytes
+}
+
+// flush writes the rows that the whole group shares.
+func (g *group) flush(t *txn) error {
+	for _, c := range g.inodes {
+		if !c.dirty || c.gone {
+			continue
+		}
+		if err := t.begin(c.v); err != nil {
+			return err
+		}
+		if _, err := t.put(inodeBody(nil, c.attr.Ino), appendAttr(nil, &c.attr)); err != nil {
+			return err
+		}
+	}
+	for l, u := range g.usage {
+		sum := g.d.layerUsage(l)
+		sum.bytes += u.bytes
+		sum.files += u.files
+		if err := g.tx.Set(layerKey(g.d.id, tabUsage, l), sum.row()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// committed brings what is kept in memory up to what was committed.
+func (g *group) committed() {
+	for _, l := range g.dead {
+		g.d.store.blob.AddDead(l)
+	}
+	if len(g.usage) > 0 {
+		g.d.addUsage(g.usage)
+	}
+	for _, fn := range g.after {
+		fn()
+	}
+}
+
+func (d *Disk) layerUsage(l layer) usageRow {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s := d.layers[l]; s != nil {
+		return s.usage
+	}
+	return usageRow{}
+}
+
+func (d *Disk) addUsage(delta map[layer]*usageRow) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	root := d.branches[RootBranch].layer
+	for l, u := range delta {
+		if s := d.layers[l]; s != nil {
+			s.usage.bytes += u.bytes
+			s.usage.files += u.files
+		}
+		d.usage.Bytes += u.bytes
+		if l == root {
+			d.usage.Files += u.files
+		}
+	}
+}

@@ -1,0 +1,225 @@
+package disk
+
+import (
+	"context"
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"atoll/internal/errs"
+	"atoll/internal/kv"
+)
+
+// Disk is one open disk. Lock order: seq before mu; neither is held across
+// I/O, except that seq.mu is held while the counter's row moves on (once in
+// idBlock numbers).
+type Disk struct {
+	id    ID
+	store *Store
+	gone  atomic.Bool // deleted
+
+	committer committer
+
+	mu       sync.Mutex // guards what follows
+	layers   map[layer]*layerState
+	branches map[string]*branchState
+	views    map[Ref]*View
+	quota    Quota
+	usage    Usage // of all layers
+	delegs   map[delegKey]uint64
+	handles  map[handleKey]int
+	nextLyr  layer
+	nextBr   uint32
+
+	hot sync.Map // Ref -> *View: lock-free copy of views
+
+	seq struct {
+		sync.Mutex
+		next, limit uint64
+	}
+}
+
+type branchState struct {
+	id      uint32
+	name    string
+	layer   layer
+	created time.Time
+}
+
+type branchRow struct {
+	name    string
+	layer   layer
+	created time.Time
+}
+
+func branchKey(id ID, n uint32) []byte {
+	return binary.BigEndian.AppendUint32(tableKey(id, tabBranch), n)
+}
+
+func nameKey(id ID, name string) []byte { return append(tableKey(id, tabName), name...) }
+
+func (b *branchRow) row() []byte {
+	return append(row(uint64(b.layer), uint64(b.created.UnixNano())), b.name...)
+}
+
+// openDisk loads a disk's branches, layers and counters.
+func openDisk(ctx context.Context, s *Store, id ID) (*Disk, error) {
+	d := &Disk{id: id, store: s, branches: map[string]*branchState{}, views: map[Ref]*View{},
+		delegs: map[delegKey]uint64{}, handles: map[handleKey]int{}}
+	d.committer.init(d)
+	err := s.kv.View(ctx, func(r kv.Reader) error {
+		v, ok, err := r.Get(tableKey(id, tabHeader))
+		if err != nil {
+			return err
+		}
+		var state uint64
+		if ok {
+			if _, err = unrow(v, &state); err != nil {
+				return err
+			}
+		}
+		if !ok || state != stateLive {
+			return errs.New("open disk", id.String(), errs.NoDisk, "no such disk")
+		}
+		return d.load(r)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *Disk) load(r kv.Reader) (err error) {
+	if d.layers, err = loadLayers(r, d.id); err != nil {
+		return err
+	}
+	if err = d.loadBranches(r); err != nil {
+		return err
+	}
+	for _, l := range d.layers {
+		d.usage.Bytes += l.usage.bytes
+		d.nextLyr = max(d.nextLyr, l.id)
+	}
+	d.usage.Files = d.layers[d.branches[RootBranch].layer].usage.files
+	v, ok, err := r.Get(tableKey(d.id, tabQuota))
+	if err == nil && ok {
+		var b, f uint64
+		_, err = unrow(v, &b, &f)
+		d.quota = Quota{Bytes: int64(b), Files: int64(f)}
+	}
+	if err != nil {
+		return err
+	}
+	return d.loadDelegations(r)
+}
+
+func (d *Disk) loadBranches(r kv.Reader) error {
+	err := eachRow(r, d.id, tabBranch, func(k, v []byte) error {
+		var l, created uint64
+		name, err := unrow(v, &l, &created)
+		if err != nil {
+			return err
+		}
+		b := &branchState{id: binary.BigEndian.Uint32(k[len(k)-4:]), name: string(name),
+			layer: layer(l), created: time.Unix(0, int64(created))}
+		if d.layers[b.layer] == nil {
+			return errs.New("open disk", d.id.String(), errs.Corrupt, "branch "+b.name+" names a layer that is not there")
+		}
+		d.branches[b.name] = b
+		d.nextBr = max(d.nextBr, b.id)
+		return nil
+	})
+	if err == nil && d.branches[RootBranch] == nil {
+		err = errs.New("open disk", d.id.String(), errs.Corrupt, "the root branch is missing")
+	}
+	return err
+}
+
+// ID returns the disk's id.
+func (d *Disk) ID() ID { return d.id }
+
+// Usage returns what the disk holds.
+func (d *Disk) Usage() Usage {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.usage
+}
+
+// Quota returns the disk's limits.
+func (d *Disk) Quota() Quota {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.quota
+}
+
+// SetQuota sets the disk's limits. What is over them stays, and can be
+// deleted.
+func (d *Disk) SetQuota(ctx context.Context, q Quota) error {
+	if q.Bytes < 0 || q.Files < 0 {
+		return errs.New("set quota", d.id.String(), errs.Invalid, "a quota is not negative")
+	}
+	err := d.exclusive(ctx, func(t *txn) error {
+		return t.tx.Set(tableKey(d.id, tabQuota), row(uint64(q.Bytes), uint64(q.Files)))
+	})
+	if err == nil {
+		d.mu.Lock()
+		d.quota = q
+		d.mu.Unlock()
+	}
+	return err
+}
+
+// checkQuota tells whether bytes and files more would fit.
+func (d *Disk) checkQuota(op string, bytes, files int64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	q := d.quota
+	if q.Bytes > 0 && bytes > 0 && d.usage.Bytes+bytes > q.Bytes {
+		return errs.New(op, "", errs.Quota, "the disk's quota of bytes is used up; delete something or raise it")
+	}
+	if q.Files > 0 && files > 0 && d.usage.Files+files > q.Files {
+		return errs.New(op, "", errs.Quota, "the disk's quota of files is used up; delete something or raise it")
+	}
+	return nil
+}
+
+// idBlock is how many numbers the durable counter moves on at once.
+const idBlock = 1 << 14
+
+// newIDs gives out n numbers that the disk never gave out before, for inodes,
+// data, extents and versions alike, and returns the first.
+func (d *Disk) newIDs(ctx context.Context, n uint64) (uint64, error) {
+	d.seq.Lock()
+	defer d.seq.Unlock()
+	if d.seq.next+n > d.seq.limit {
+		if err := d.moreIDs(ctx, n); err != nil {
+			return 0, err
+		}
+	}
+	first := d.seq.next
+	d.seq.next += n
+	return first, nil
+}
+
+func (d *Disk) moreIDs(ctx context.Context, n uint64) error {
+	var first, limit uint64
+	err := d.store.kv.Update(context.WithoutCancel(ctx), func(tx kv.Txn) error {
+		v, ok, err := tx.Get(tableKey(d.id, tabCounter))
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return errs.New("number", d.id.String(), errs.NoDisk, "no such disk")
+		}
+		if _, err = unrow(v, &first); err != nil {
+			return err
+		}
+		limit = first + max(n, idBlock)
+		return tx.Set(tableKey(d.id, tabCounter), row(limit))
+	})
+	if err == nil {
+		d.seq.next, d.seq.limit = first, limit
+	}
+	return err
+}

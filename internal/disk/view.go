@@ -1,0 +1,137 @@
+package disk
+
+import (
+	"context"
+	"sync/atomic"
+
+	"atoll/internal/errs"
+	"atoll/internal/kv"
+)
+
+// View is a branch, or a checkpoint (then read-only), opened for work.
+type View struct {
+	disk     *Disk
+	ref      Ref
+	branch   uint32
+	head     *layerState // of a branch: the layer that is written
+	chain    []level
+	readOnly bool
+	gone     atomic.Bool
+}
+
+// View opens a point of the disk's history. NoView: there is none of that
+// name.
+func (d *Disk) View(ctx context.Context, ref Ref) (*View, error) {
+	if ref.Branch == "" {
+		ref.Branch = RootBranch
+	}
+	if v, ok := d.hot.Load(ref); ok {
+		return v.(*View), nil
+	}
+	if d.gone.Load() {
+		return nil, errs.New("open", d.id.String(), errs.NoDisk, "no such disk")
+	}
+	if ref.Checkpoint != "" {
+		return d.checkpointView(ctx, ref)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	b := d.branches[ref.Branch]
+	if b == nil {
+		return nil, errs.New("open", ref.String(), errs.NoView, "the disk has no such branch")
+	}
+	if v := d.views[ref]; v != nil {
+		return v, nil
+	}
+	v := &View{disk: d, ref: ref, branch: b.id, head: d.layers[b.layer]}
+	v.chain = d.chainLocked(b.layer, maxEpoch)
+	d.views[ref] = v
+	d.hot.Store(ref, v)
+	return v, nil
+}
+
+// checkpointView opens a checkpoint.
+func (d *Disk) checkpointView(ctx context.Context, ref Ref) (*View, error) {
+	var l, e uint64
+	d.mu.Lock()
+	b := d.branches[ref.Branch]
+	d.mu.Unlock()
+	missing := errs.New("open", ref.String(), errs.NoView, "the disk has no such checkpoint")
+	if b == nil {
+		return nil, missing
+	}
+	err := d.store.kv.View(ctx, func(r kv.Reader) error {
+		v, ok, err := r.Get(checkpointKey(d.id, b.id, ref.Checkpoint))
+		if err != nil || !ok {
+			if err == nil {
+				err = missing
+			}
+			return err
+		}
+		_, err = unrow(v, &l, &e)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if v := d.views[ref]; v != nil {
+		return v, nil
+	}
+	v := &View{disk: d, ref: ref, branch: b.id, readOnly: true, chain: d.chainLocked(layer(l), epoch(e))}
+	d.views[ref] = v
+	d.hot.Store(ref, v)
+	return v, nil
+}
+
+// chainLocked lists a layer and its ancestors with the epochs to read at.
+func (d *Disk) chainLocked(l layer, e epoch) []level {
+	var out []level
+	for l != 0 {
+		s := d.layers[l]
+		if s == nil {
+			break
+		}
+		out = append(out, level{l, e})
+		l, e = s.parent, s.parentEpoch
+	}
+	return out
+}
+
+// dropView forgets a view and makes work through it fail.
+func (d *Disk) dropView(ref Ref) {
+	d.mu.Lock()
+	v := d.views[ref]
+	delete(d.views, ref)
+	d.mu.Unlock()
+	d.hot.Delete(ref)
+	if v != nil {
+		v.gone.Store(true)
+	}
+}
+
+// Ref returns what the view was opened by.
+func (v *View) Ref() Ref { return v.ref }
+
+// Disk returns the disk.
+func (v *View) Disk() *Disk { return v.disk }
+
+// ReadOnly tells whether the view is of a checkpoint.
+func (v *View) ReadOnly() bool { return v.readOnly }
+
+// read runs fn on a snapshot of the view.
+func (v *View) read(ctx context.Context, fn func(r *reader) error) error {
+	if v.gone.Load() {
+		return errs.New("open", v.ref.String(), errs.NoView, "the branch or checkpoint was deleted")
+	}
+	if v.disk.gone.Load() {
+		return errs.New("open", v.disk.id.String(), errs.NoDisk, "the disk was deleted")
+	}
+	return v.disk.store.kv.View(ctx, func(k kv.Reader) error {
+		r := readers.Get().(*reader)
+		defer readers.Put(r)
+		r.init(k, v.disk.id, v.chain)
+		return fn(r)
+	})
+}
