@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -97,6 +99,40 @@ func TestPowerCuts(t *testing.T) {
 		if c.checks < 20 {
 			t.Errorf("only %d power cuts", c.checks)
 		}
+	}
+}
+
+// TestRecoveryOnFullDisk opens a crashed store where nothing can be written.
+func TestRecoveryOnFullDisk(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	o := testOptions(t, mem, "/b")
+	s := mustOpen(t, o)
+	all := appendAll(t, s, newRand())
+	mustSync(t, s, all...)
+	crashed := mem.CrashClone(vfs.CrashCloneCfg{})
+	mustClose(t, s)
+	var full atomic.Bool
+	full.Store(true)
+	o.FS = errorfs.Wrap(crashed, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if full.Load() && op.Kind == errorfs.OpFileWriteAt {
+			return syscall.ENOSPC
+		}
+		return nil
+	}))
+	for range 2 {
+		s = mustOpen(t, o)
+		wantAll(t, s, all)
+		scanAll(t, s, all)
+		if s.Recovery().Recovered == 0 {
+			t.Error("nothing was recovered")
+		}
+		full.Store(false)
+		mustClose(t, s)
+	}
+	s = mustOpen(t, o)
+	defer mustClose(t, s)
+	if s.Recovery().Recovered != 0 {
+		t.Error("the segments were not sealed once there was space")
 	}
 }
 

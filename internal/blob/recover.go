@@ -89,14 +89,28 @@ func (s *Store) recover(seg *segment, f vfs.File, size int64) (rec Recovery, kee
 	rec = Recovery{Recovered: 1, Records: res.records, BytesCut: max(size-res.end, 0), BytesLost: res.lost()}
 	ft := footer{off: res.end, gaps: res.gaps}
 	if !s.opts.ReadOnly {
-		if ft, err = s.sealRecovered(seg, res, size, headErr != nil); err != nil {
+		sealed, err := s.sealRecovered(seg, res, size, headErr != nil)
+		var full footerError
+		switch {
+		case err == nil:
+			ft, size = sealed, sealed.off+sealed.size()
+		case errors.As(err, &full) && kindOfIO(err) == errs.NoSpace:
+			// A full disk must not keep the store from opening, or nothing
+			// could ever be deleted. The next start seals it.
+			s.log.Warn("no space to seal a recovered segment", "segment", segName(seg.id), "err", err)
+		default:
 			return rec, false, err
 		}
-		size = ft.off + ft.size()
 	}
 	seg.markSealed(ft, size)
 	return rec, true, nil
 }
+
+// footerError tells that a recovered segment is whole and durable, but for its
+// footer.
+type footerError struct{ error }
+
+func (e footerError) Unwrap() error { return e.error }
 
 // sealRecovered writes the footer that a crash prevented, and the header
 // block if that was lost.
@@ -116,7 +130,9 @@ func (s *Store) sealRecovered(seg *segment, res scanResult, size int64, header b
 	if err == nil {
 		// The file may be allocated beyond its end.
 		reach := max(size, s.opts.SegmentBytes+MaxExtent)
-		ft, err = s.writeFooter(f, seg, res.end, reach, size, res.gaps)
+		if ft, err = s.writeFooter(f, seg, res.end, reach, size, res.gaps); err != nil {
+			return ft, footerError{errors.Join(err, f.Close())}
+		}
 	}
 	if err == nil {
 		err = f.Sync()
