@@ -110,7 +110,7 @@ func testSeekGE(t *testing.T, s kv.Store) {
 			{"a", "e"}, // forward only
 		} {
 			if !it.SeekGE([]byte(step.seek)) || string(it.Key()) != step.want {
-				return fmt.Errorf("SeekGE(%s) at %q, want %q", step.seek, it.Key(), step.want)
+				return fmt.Errorf("after SeekGE(%s) at %q, want %q", step.seek, it.Key(), step.want)
 			}
 		}
 		if it.Next() || it.SeekGE([]byte("a")) || it.Next() {
@@ -124,7 +124,7 @@ func testSeekGE(t *testing.T, s kv.Store) {
 		mixed := r.Scan(nil, nil)
 		defer mixed.Close()
 		if !mixed.Next() || !mixed.SeekGE([]byte("b")) || !mixed.Next() || string(mixed.Key()) != "e" {
-			return fmt.Errorf("Next, SeekGE(b), Next at %q", mixed.Key())
+			return fmt.Errorf("after Next, SeekGE(b), Next at %q", mixed.Key())
 		}
 		return errors.Join(it.Err(), beyond.Err(), mixed.Err())
 	}

@@ -108,7 +108,11 @@ func (it *iter) SeekGE(key []byte) bool {
 	if it.t != nil {
 		it.segLo = it.r.mem.copy(key)
 	}
-	it.base.SeekGE(key)
+	if len(key) == 0 {
+		it.base.First() // Pebble does not seek to an empty key
+	} else {
+		it.base.SeekGE(key)
+	}
 	it.at += sort.Search(len(it.own)-it.at, func(i int) bool {
 		return bytes.Compare(it.own[it.at+i].key, key) >= 0
 	})
