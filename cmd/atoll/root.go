@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"atoll/internal/errs"
 	"atoll/internal/server"
 )
 
@@ -55,7 +56,7 @@ func run(ctx context.Context, args []string, a app) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(a.stderr, "atoll: %v\n", err)
+	fmt.Fprintf(a.stderr, "atoll: %s\n", message(err))
 	var ee *exitError
 	switch {
 	case errors.As(err, &ee):
@@ -68,6 +69,17 @@ func run(ctx context.Context, args []string, a app) int {
 		fmt.Fprintf(a.stderr, "See: %s --help\n", cmd.CommandPath())
 	}
 	return ee.code
+}
+
+// message is what a person is told of an error. The core's errors begin with
+// operation, path and kind, which repeat what their texts say; of a fault of
+// unknown kind everything is of use.
+func message(err error) string {
+	switch errs.KindOf(err) {
+	case errs.Other, errs.Corrupt:
+		return err.Error()
+	}
+	return errs.Text(err)
 }
 
 func newRoot(a *app) *cobra.Command {

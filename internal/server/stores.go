@@ -102,8 +102,8 @@ func (st *stores) report(d *dataDir, replay int64, resumed catalog.Resumed, log 
 	log.Info(text, "data", d.path, "walBytesReplayed", replay, "segments", r.Segments,
 		"segmentsRecovered", r.Recovered, "segmentsRemoved", r.Removed, "tornBytesCut", r.BytesCut,
 		"disksCreated", resumed.Created, "disksDeleted", resumed.Deleted)
-	if r.BytesLost > 0 || len(r.Damaged) > 0 {
-		log.Error("segments are damaged: run atoll fsck", "bytesUnreadable", r.BytesLost, "damaged", r.Damaged)
+	if r.BytesLost > 0 {
+		log.Error("segments are damaged: stop the server and run atoll fsck", "bytesUnreadable", r.BytesLost)
 	}
 }
 
