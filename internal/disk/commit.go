@@ -139,11 +139,13 @@ func (c *committer) commit(ops []*op) int {
 		var g *group
 		n := 0
 		err := c.d.store.kv.Update(context.Background(), func(tx kv.Txn) error {
-			g = &group{d: c.d, tx: tx, now: c.d.store.opts.Now()}
+			g.endRows() // of an attempt that lost a conflict
+			g = &group{at: c.d.store.rows.commits.Load(), d: c.d, tx: tx, now: c.d.store.opts.Now()}
 			var err error
 			n, err = g.run(ops)
 			return err
 		})
+		g.endRows()
 		if errors.Is(err, errRerun) {
 			continue
 		}
@@ -170,6 +172,11 @@ type group struct {
 	d   *Disk
 	tx  kv.Txn
 	now time.Time
+
+	at    uint64              // commit that the transaction's snapshot holds
+	wrote map[string]struct{} // rows that were changed, by cache key
+	rows  [][]byte            // the same, once the cache was told
+	key   []byte              // scratch
 
 	inodes  []*cachedInode // directories and files with several links
 	usage   map[layer]*usageRow
@@ -215,6 +222,7 @@ func (g *group) run(ops []*op) (n int, err error) {
 	if err := g.flush(t); err != nil {
 		return n, err
 	}
+	g.beginRows()
 	if len(g.locs) > 0 {
 		return n, g.d.store.blob.Sync(context.Background(), g.locs...)
 	}
@@ -294,5 +302,40 @@ func (d *Disk) addUsage(delta map[layer]*usageRow) {
 		if l == root {
 			d.usage.Files += u.files
 		}
+	}
+}
+
+// note records that the group changes what a layer shows of a row.
+func (g *group) note(l layer, body []byte) {
+	g.key = rowKey(g.key[:0], g.d.id, l, body)
+	g.noteKey(g.key)
+}
+
+func (g *group) noteKey(key []byte) {
+	if g.wrote == nil {
+		g.wrote = map[string]struct{}{}
+	}
+	if _, there := g.wrote[string(key)]; !there {
+		g.wrote[string(key)] = struct{}{}
+	}
+}
+
+// own tells whether the group has changed a row.
+func (g *group) own(key []byte) bool {
+	_, ok := g.wrote[string(key)]
+	return ok
+}
+
+func (g *group) beginRows() {
+	for k := range g.wrote {
+		g.rows = append(g.rows, []byte(k))
+	}
+	g.d.store.rows.begin(g.rows)
+}
+
+func (g *group) endRows() {
+	if g != nil && g.rows != nil {
+		g.d.store.rows.end(g.rows)
+		g.rows = nil
 	}
 }

@@ -208,6 +208,12 @@ func (s *Store) moveBatch(ctx context.Context, batch []moving) error {
 // rewriteRows points the t rows of moved extents to their new places, those
 // excepted that were freed meanwhile.
 func (s *Store) rewriteRows(ctx context.Context, live []moving) error {
+	keys := make([][]byte, len(live))
+	for i := range live {
+		keys[i] = live[i].key
+	}
+	s.rows.begin(keys)
+	defer s.rows.end(keys)
 	var lost []blob.Loc
 	err := s.kv.Update(ctx, func(tx kv.Txn) error {
 		lost = lost[:0]

@@ -173,9 +173,11 @@ func (t *txn) dropExtents(ids []uint64) error {
 
 // freeExtent removes an extent's row.
 func (t *txn) freeExtent(id uint64, x *extent) error {
-	if err := t.tx.Delete(idKey(t.disk, tabExtent, id)); err != nil {
+	k := idKey(t.disk, tabExtent, id)
+	if err := t.tx.Delete(k); err != nil {
 		return err
 	}
+	t.g.noteKey(k)
 	t.g.dead = append(t.g.dead, x.loc)
 	t.g.changes++
 	t.addUsage(x.layer, -x.loc.Length, 0)

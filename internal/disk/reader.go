@@ -21,15 +21,21 @@ type reader struct {
 	disk  ID
 	chain []level
 
+	rows *rowCache             // nil: not used
+	at   uint64                // commit that the snapshot holds
+	own  func(key []byte) bool // rows that the transaction has changed itself; may be nil
+
 	body   []byte // scratch for bodies
 	lo, hi []byte // scratch for bounds
+	row    []byte // scratch for cache keys
 }
 
 func (r *reader) init(k kv.Reader, id ID, chain []level) {
 	r.kv, r.disk, r.chain = k, id, chain
+	r.rows, r.own = nil, nil
 	if r.lo == nil {
-		buf := make([]byte, 3*384)
-		r.body, r.lo, r.hi = buf[:0:384], buf[384:384:768], buf[768:768:1152]
+		buf := make([]byte, 4*384)
+		r.body, r.lo, r.hi, r.row = buf[:0:384], buf[384:384:768], buf[768:768:1152], buf[1152:1152:1536]
 	}
 }
 
@@ -47,6 +53,32 @@ func (r *reader) bounds(l level, body []byte) {
 
 // get returns the visible value of body, or nil.
 func (r *reader) get(body []byte) ([]byte, error) {
+	if r.rows == nil {
+		return r.seek(body)
+	}
+	r.row = rowKey(r.row[:0], r.disk, r.chain[0].layer, body)
+	if r.own != nil && r.own(r.row) {
+		return r.seek(body)
+	}
+	if v, ok := r.rows.get(r.row, r.at); ok {
+		return v, nil
+	}
+	v, err := r.seek(body)
+	if err == nil && v != nil {
+		r.rows.fill(r.row, v, r.at)
+	}
+	return v, err
+}
+
+// rowKey names what a layer's chain shows of a row, in the cache.
+func rowKey(b []byte, id ID, l layer, body []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(id))
+	b = binary.BigEndian.AppendUint32(b, uint32(l))
+	return append(b, body...)
+}
+
+// seek is get without the cache.
+func (r *reader) seek(body []byte) ([]byte, error) {
 	for _, l := range r.chain {
 		r.bounds(l, body)
 		_, v, ok, err := r.kv.First(r.lo, r.hi)
@@ -203,9 +235,17 @@ func (r *reader) extentAt(id uint64) (extent, error) {
 	b = binary.BigEndian.AppendUint64(b, uint64(r.disk))
 	b = append(b, tabExtent)
 	r.lo = binary.BigEndian.AppendUint64(b, id)
+	if r.rows != nil && r.own == nil {
+		if v, ok := r.rows.get(r.lo, r.at); ok {
+			return decodeExtent(v)
+		}
+	}
 	v, ok, err := r.kv.Get(r.lo)
 	if err != nil {
 		return extent{}, errs.E("read", "", errs.Other, err)
+	}
+	if ok && r.rows != nil && r.own == nil {
+		r.rows.fill(r.lo, v, r.at)
 	}
 	if !ok {
 		return extent{}, errs.New("extent", "", errs.Corrupt, "a chunk names an extent that is not there")

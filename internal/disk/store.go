@@ -35,6 +35,9 @@ type Options struct {
 	// its group. 0: DefaultGather; negative: no wait.
 	GatherMax time.Duration
 
+	// CacheBytes bounds the memory for hot rows. 0: DefaultCache.
+	CacheBytes int64
+
 	// NoCompaction leaves compaction to calls of Compact.
 	NoCompaction bool
 }
@@ -43,6 +46,7 @@ type Options struct {
 const (
 	DefaultInlineMax    = 2 << 10
 	DefaultUploadMemory = 64 << 20
+	DefaultCache        = 32 << 20
 	DefaultGather       = 300 * time.Microsecond
 )
 
@@ -57,6 +61,9 @@ func (o *Options) ensureDefaults() {
 		o.InlineMax = DefaultInlineMax
 	}
 	o.InlineMax = min(max(o.InlineMax, 0), kv.MaxValue-16)
+	if o.CacheBytes == 0 {
+		o.CacheBytes = DefaultCache
+	}
 	if o.UploadMemory == 0 {
 		o.UploadMemory = DefaultUploadMemory
 	}
@@ -73,6 +80,7 @@ type Store struct {
 	blob *blob.Store
 
 	buffers *bufferPool
+	rows    *rowCache
 
 	disks sync.Map   // ID -> *Disk: open ones
 	mu    sync.Mutex // serializes opening, creating and deleting disks
@@ -90,6 +98,7 @@ type Store struct {
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o.ensureDefaults()
 	s := &Store{opts: o, kv: o.KV, blob: o.Blob}
+	s.rows = newRowCache(o.CacheBytes)
 	s.buffers = newBufferPool(o.UploadMemory)
 	s.jobs = newJobRunner(s)
 	s.compact.s = s

@@ -42,6 +42,7 @@ func (t *txn) begin(v *View) error {
 	}
 	t.v, t.lay = v, v.head
 	t.init(t.tx, t.g.d.id, v.chain)
+	t.rows, t.at, t.own = t.g.d.store.rows, t.g.at, t.g.own
 	return t.checkLayer()
 }
 
@@ -84,6 +85,7 @@ func (t *txn) versioned(body []byte, e epoch) []byte {
 // goes in the same step. replaced tells that the version that was visible so
 // far, if it stood in this layer, is no more.
 func (t *txn) put(body, value []byte) (replaced bool, err error) {
+	t.g.note(t.lay.id, body)
 	if !t.lay.history() {
 		return true, t.tx.Set(t.versioned(body, t.lay.epoch), value)
 	}
@@ -109,6 +111,7 @@ func (t *txn) put(body, value []byte) (replaced bool, err error) {
 // putFresh is put for a row that no layer of the chain can have, because its
 // number is new.
 func (t *txn) putFresh(body, value []byte) error {
+	t.g.note(t.lay.id, body)
 	if err := t.tx.Set(t.versioned(body, t.lay.epoch), value); err != nil {
 		return err
 	}
@@ -120,6 +123,7 @@ func (t *txn) putFresh(body, value []byte) error {
 // not named any more (unnamed), where an ancestor's would. replaced is as in
 // put.
 func (t *txn) del(body []byte, unnamed bool) (replaced bool, err error) {
+	t.g.note(t.lay.id, body)
 	if !t.lay.history() {
 		return true, t.tx.Delete(t.versioned(body, t.lay.epoch))
 	}

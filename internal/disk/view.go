@@ -128,10 +128,14 @@ func (v *View) read(ctx context.Context, fn func(r *reader) error) error {
 	if v.disk.gone.Load() {
 		return errs.New("open", v.disk.id.String(), errs.NoDisk, "the disk was deleted")
 	}
+	at := v.disk.store.rows.commits.Load()
 	return v.disk.store.kv.View(ctx, func(k kv.Reader) error {
 		r := readers.Get().(*reader)
 		defer readers.Put(r)
 		r.init(k, v.disk.id, v.chain)
+		if !v.readOnly {
+			r.rows, r.at = v.disk.store.rows, at
+		}
 		return fn(r)
 	})
 }
