@@ -11,9 +11,7 @@ import (
 
 func TestFindEndpoints(t *testing.T) {
 	for line, want := range map[string][2]string{
-		`{"s3":"http://127.0.0.1:9000","control":"http://127.0.0.1:8080"}`:                               {"http://127.0.0.1:9000", "http://127.0.0.1:8080"},
-		`{"endpoints":{"s3Addr":"127.0.0.1:1","controlAddr":"127.0.0.1:2"},"apiKey":"key-a:b"}`:          {"http://127.0.0.1:1", "http://127.0.0.1:2"},
-		`{"s3Endpoint":"https://127.0.0.1:9","controlUrl":"http://127.0.0.1:8","dataDir":"/srv/s3data"}`: {"https://127.0.0.1:9", "http://127.0.0.1:8"},
+		`{"s3":"http://127.0.0.1:9000","control":"http://127.0.0.1:8080","pid":7}`: {"http://127.0.0.1:9000", "http://127.0.0.1:8080"},
 		`starting`: {}, `{"level":"info"}`: {},
 	} {
 		if s3, control := findEndpoints([]byte(line)); s3 != want[0] || control != want[1] {

@@ -49,6 +49,9 @@ func report(w io.Writer, servers []*server) error {
 		}
 		fmt.Fprintf(w, "resident memory after these loads: %s, at its highest %s\n", load.FormatMemory(u.RSS), load.FormatMemory(u.Peak))
 	}
+	if err := reportHash(w); err != nil {
+		return err
+	}
 	return compare(w, servers)
 }
 

@@ -146,35 +146,17 @@ func endpoints(r *os.File, p *process) (s3, control string, err error) {
 	return s3, control, nil
 }
 
-// findEndpoints looks in a JSON object for the URLs of the S3 and the control door:
-// values that are URLs or addresses in fields whose names say so, at any depth.
+// findEndpoints reads the URLs of the S3 and the control door from a line of output;
+// both are empty if it is not the line that tells them.
 func findEndpoints(line []byte) (s3, control string) {
-	var v any
-	if json.Unmarshal(line, &v) != nil {
-		return "", "" // not the line that we wait for
+	var e struct {
+		S3      string `json:"s3"`
+		Control string `json:"control"`
 	}
-	var walk func(name string, v any)
-	walk = func(name string, v any) {
-		switch v := v.(type) {
-		case map[string]any:
-			for k, e := range v {
-				walk(name+"."+strings.ToLower(k), e)
-			}
-		case string:
-			if !strings.Contains(v, "://") && strings.Contains(v, ":") {
-				v = "http://" + v
-			}
-			switch {
-			case !strings.HasPrefix(v, "http"):
-			case strings.Contains(name, "s3"):
-				s3 = v
-			case strings.Contains(name, "control"):
-				control = v
-			}
-		}
+	if json.Unmarshal(line, &e) != nil {
+		return "", ""
 	}
-	walk("", v)
-	return s3, control
+	return e.S3, e.Control
 }
 
 // makeDisk makes a disk and an S3 user of it.
