@@ -34,8 +34,10 @@ type Options struct {
 
 	// CacheBytes bounds the block cache; 0 means 64 MiB.
 	CacheBytes int64
-	// MemTableBytes is the size of one memtable; 0 means 32 MiB. Up to
-	// four may be in memory in a burst of writes.
+	// MemTableBytes is the size of one memtable; 0 means 32 MiB. Two are in
+	// memory most of the time; in a burst of writes two more, which take
+	// their room from the cache. So the store's memory is about
+	// CacheBytes + 2*MemTableBytes.
 	MemTableBytes int64
 
 	// Logger gets the engine's messages; nil discards them.
@@ -102,9 +104,11 @@ func newComparer(split func([]byte) int) *pebble.Comparer {
 // pebbleOptions turns o, whose defaults are filled in, into Pebble's.
 func (o Options) pebbleOptions() *pebble.Options {
 	po := &pebble.Options{
-		FS:                 o.FS,
-		Comparer:           newComparer(o.Split),
-		CacheSize:          o.CacheBytes,
+		FS:       o.FS,
+		Comparer: newComparer(o.Split),
+		// Pebble takes the memtables' memory out of the cache: without this,
+		// the two that it always has would leave no room for blocks.
+		CacheSize:          o.CacheBytes + 2*o.MemTableBytes,
 		FormatMajorVersion: pebble.FormatNewest,
 		ReadOnly:           o.ReadOnly,
 		ErrorIfNotExists:   o.ReadOnly,
