@@ -114,6 +114,9 @@ func startAtoll(f *fleet, c config, dir string) (*server, error) {
 	}
 	opt := options(c, p, s3)
 	opt.MetricsURL, opt.Metrics = control+"/metrics", c.metrics
+	if len(opt.Metrics) == 0 {
+		opt.Metrics = []string{"atoll_fsync_seconds_count"} // operations per sync of the group commit
+	}
 	opt.Bucket, opt.Credentials, err = makeDisk(control, apiKey)
 	if err != nil {
 		return nil, err
