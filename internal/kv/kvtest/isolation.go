@@ -95,6 +95,16 @@ func testConflicts(t *testing.T, s kv.Store) {
 			}
 			return string(it.Key()), nil
 		}, setOther("e5"), "f", "e5"},
+		{"scan partly, changed before", func(tx kv.Txn) (string, error) {
+			it := tx.Scan([]byte("a"), []byte("z"))
+			defer it.Close()
+			if !it.Next() {
+				return "", it.Err()
+			}
+			start := string(it.Key())
+			it.SeekGE([]byte("e"))
+			return start, it.Err()
+		}, setOther("a5"), "b", "a5"},
 		{"first beside own writes", func(tx kv.Txn) (string, error) {
 			if err := tx.Delete([]byte("d")); err != nil {
 				return "", err
