@@ -135,11 +135,9 @@ func parseDelete(doc []byte) (req deleteRequest, err error) {
 	if len(req.items) == 0 {
 		return req, errXML
 	}
-	if _, err := d.Token(); err != io.EOF {
-		// Something but white space or comments behind the document.
-		if tok, _ := d.Token(); tok != nil {
-			return req, errXML
-		}
+	// Nothing but white space and comments may follow.
+	if _, err := nextStart(d); err != io.EOF {
+		return req, errXML
 	}
 	return req, nil
 }
