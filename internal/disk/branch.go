@@ -67,7 +67,8 @@ func (d *Disk) Checkpoint(ctx context.Context, branch, name string) error {
 			return err
 		}
 		at := t.lay.epoch
-		if err := t.tx.Set(k, row(uint64(t.lay.id), uint64(at), uint64(t.g.now.UnixNano()))); err != nil {
+		files := t.g.d.layerUsage(t.lay.id).files
+		if err := t.tx.Set(k, row(uint64(t.lay.id), uint64(at), uint64(t.g.now.UnixNano()), uint64(files))); err != nil {
 			return err
 		}
 		return t.pin(t.lay, pinCheckpoint, checkpointOwner(v.branch, name))
@@ -141,7 +142,7 @@ func (t *txn) fork(v *View, name string) error {
 	at := base.epoch
 	files := base.usage.files
 	if v.readOnly {
-		at = v.chain[0].epoch
+		at, files = v.chain[0].epoch, v.files
 	}
 	d.mu.Unlock()
 	base, at, err := t.skipEmpty(base, at)

@@ -140,7 +140,8 @@ func (c *committer) commit(ops []*op) int {
 		n := 0
 		err := c.d.store.kv.Update(context.Background(), func(tx kv.Txn) error {
 			g.endRows() // of an attempt that lost a conflict
-			g = &group{at: c.d.store.rows.commits.Load(), d: c.d, tx: tx, now: c.d.store.opts.Now()}
+			g = &group{at: c.d.store.rows.commits.Load(), d: c.d, now: c.d.store.opts.Now()}
+			g.tx = &countedTxn{tx, &g.writes}
 			var err error
 			n, err = g.run(ops)
 			return err
@@ -185,7 +186,21 @@ type group struct {
 	dead    []blob.Loc // to be reported when committed
 	after   []func()   // to be called when committed
 	changes int        // of cached inodes, usage and hooks
+	writes  int        // of rows, those that replace a write of the group too
 }
+
+// countedTxn counts writes: kv.Txn.Mutations does not move when an operation
+// writes a row again that the group has written before.
+type countedTxn struct {
+	kv.Txn
+	n *int
+}
+
+func (t *countedTxn) Set(key, value []byte) error { *t.n++; return t.Txn.Set(key, value) }
+
+func (t *countedTxn) Delete(key []byte) error { *t.n++; return t.Txn.Delete(key) }
+
+func (t *countedTxn) DeleteRange(lo, hi []byte) error { *t.n++; return t.Txn.DeleteRange(lo, hi) }
 
 type cachedInode struct {
 	v     *View
@@ -205,7 +220,7 @@ func (g *group) run(ops []*op) (n int, err error) {
 		if o.failed {
 			continue
 		}
-		before := g.tx.Mutations() + g.changes
+		before := g.writes + g.changes
 		o.err = g.apply(t, o)
 		if errors.Is(o.err, kv.ErrBudget) {
 			return n, o.err
@@ -214,7 +229,7 @@ func (g *group) run(ops []*op) (n int, err error) {
 			g.locs = append(g.locs, o.locs...)
 			continue
 		}
-		if g.tx.Mutations()+g.changes != before {
+		if g.writes+g.changes != before {
 			o.failed = true
 			return n, errRerun
 		}

@@ -186,7 +186,13 @@ func (s *Store) moveBatch(ctx context.Context, batch []moving) error {
 		return err
 	}
 	var locs []blob.Loc
-	defer func() { s.blob.Settle(locs...) }()
+	moved := false
+	defer func() {
+		s.blob.Settle(locs...)
+		if !moved {
+			s.addDead(locs)
+		}
+	}()
 	for i := range live {
 		m := &live[i]
 		buf := make([]byte, m.from.loc.Length)
@@ -202,7 +208,9 @@ func (s *Store) moveBatch(ctx context.Context, batch []moving) error {
 	if err := s.blob.Sync(ctx, locs...); err != nil {
 		return err
 	}
-	return s.rewriteRows(ctx, live)
+	err = s.rewriteRows(ctx, live)
+	moved = err == nil
+	return err
 }
 
 // rewriteRows points the t rows of moved extents to their new places, those

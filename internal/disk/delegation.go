@@ -92,6 +92,13 @@ func (t *txn) checkDelegated(op, path string, dir Ino, old *Attr, client uint64)
 			return delegated(op, path)
 		}
 	}
+	if dir == 0 && old != nil && old.Nlink > 1 { // it has a parent for each name
+		names, err := t.links(old.Ino)
+		for i := 0; err == nil && i < len(names); i++ {
+			err = t.holderAbove(op, path, names[i].dir, client)
+		}
+		return err
+	}
 	return t.holderAbove(op, path, dir, client)
 }
 
@@ -119,20 +126,25 @@ func (t *txn) holderAbove(op, path string, ino Ino, client uint64) error {
 // holderBelow refuses if another client holds something below ino.
 func (t *txn) holderBelow(ino Ino, client uint64) error {
 	t.g.d.mu.Lock()
-	var held []Ino
+	var all []Ino
 	for k, c := range t.g.d.delegs {
 		if k.layer == t.lay.id && c != client {
-			held = append(held, k.ino)
+			all = append(all, k.ino)
 		}
 	}
 	t.g.d.mu.Unlock()
-	for _, h := range held {
+held:
+	for _, h := range all {
 		for h != RootIno && h != 0 {
 			if h == ino {
 				return delegated("delegate", "")
 			}
 			var a Attr
-			if err := t.inode(h, &a); err != nil {
+			err := t.inode(h, &a)
+			if errs.Is(err, errs.Stale) { // it was deleted since it was delegated
+				continue held
+			}
+			if err != nil {
 				return err
 			}
 			h = a.parent

@@ -25,6 +25,7 @@ type Disk struct {
 	layers   map[layer]*layerState
 	branches map[string]*branchState
 	views    map[Ref]*View
+	drops    uint64 // how many views were dropped
 	quota    Quota
 	usage    Usage // of all layers
 	delegs   map[delegKey]uint64

@@ -74,7 +74,7 @@ type walker struct {
 	path   string
 	follow bool // follow a symlink in the last component
 	links  int
-	tail   int // length of what follows the last link in the path
+	tail   int // length of what follows the last link of the path itself
 }
 
 func (w *walker) fail(kind errs.Kind, text string) error { return errs.New(w.op, w.path, kind, text) }
@@ -147,9 +147,11 @@ func (w *walker) link(target, tail string, more bool) (string, error) {
 	if strings.HasPrefix(target, "/") {
 		return "", w.fail(errs.LeavesDisk, "a symbolic link leaves the disk")
 	}
-	w.tail = 0
-	if more {
+	if w.links == 1 { // what follows a link inside a link's target is not the path's own
 		w.tail = len(tail)
+	}
+	w.tail = min(w.tail, len(tail))
+	if more {
 		return target + "/" + tail, nil
 	}
 	return target, nil

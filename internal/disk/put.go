@@ -103,7 +103,7 @@ func (t *txn) putFile(path string, u *Upload, o *PutOptions) (a Attr, err error)
 	if old == nil && files == 0 {
 		files = 1
 	}
-	if err := t.checkQuota("put", u.size, files); err != nil {
+	if err := t.checkQuota("put", u.unstaged(), files); err != nil {
 		return a, err
 	}
 	if len(p.missing) > maxMissing+1 {

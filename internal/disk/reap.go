@@ -51,6 +51,9 @@ func (d *Disk) abandon(ctx context.Context, l layer, data DataID) error {
 		if err := t.tx.Delete(idKey(d.id, tabStaged, uint64(data))); err != nil {
 			return err
 		}
+		if d.layerGone(l) { // its contents went with it
+			return nil
+		}
 		return t.tx.Set(reapKey(d.id, l, data), row(reapStaged))
 	})
 	if err == nil {
@@ -135,18 +138,18 @@ func (d *Disk) reap(ctx context.Context, l layer, data DataID, staged bool) erro
 		if err != nil {
 			return err
 		}
-		if next == from && more { // the layer is gone
-			more = d.hasLayer(l)
+		if d.layerGone(l) { // with all its rows
+			return nil
 		}
 		from = next
 	}
 	return nil
 }
 
-func (d *Disk) hasLayer(l layer) bool {
+func (d *Disk) layerGone(l layer) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.layers[l] != nil
+	return d.layers[l] == nil
 }
 
 // reapStep frees some chunks; when none are left, the xattrs and the reap row

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -40,9 +41,43 @@ func (d *Disk) settle(ctx context.Context, j job) error {
 	return d.exclusive(ctx, func(t *txn) error {
 		if l != nil {
 			t.onCommit(func() { d.removeIfUnused(l) })
+			if err := t.trimIndex(l, j); err != nil {
+				return err
+			}
 		}
 		return t.tx.Delete(j.key())
 	})
+}
+
+// trimIndex removes what nothing will ask of a root layer's change index: the
+// changes up to its oldest pin, once no other pin waits to be settled.
+func (t *txn) trimIndex(l *layerState, j job) error {
+	if l.parent != 0 {
+		return nil
+	}
+	it := t.tx.Scan(t.settleJobs(l.id))
+	defer it.Close()
+	for ok := it.Next(); ok; ok = it.Next() {
+		if !bytes.Equal(it.Key(), j.key()) {
+			return nil
+		}
+	}
+	if err := it.Err(); err != nil {
+		return err
+	}
+	lo := layerKey(t.disk, tabChange, l.id)
+	hi := afterPrefix(lo)
+	if len(l.pins) > 0 {
+		hi = layerEpochKey(t.disk, tabChange, l.id, l.pins[0]+1)
+	}
+	return t.tx.DeleteRange(lo, hi)
+}
+
+// settleJobs is the range of a layer's rows of settle jobs.
+func (t *txn) settleJobs(l layer) (lo, hi []byte) {
+	lo = append(tableKey(t.disk, tabJob), byte(jobSettle))
+	lo = binary.BigEndian.AppendUint32(lo, uint32(l))
+	return lo, afterPrefix(lo)
 }
 
 // removeIfUnused queues a hidden layer without pins for removal.
@@ -59,14 +94,17 @@ func (d *Disk) removeIfUnused(l *layerState) {
 func (d *Disk) settleVersions(ctx context.Context, l *layerState, from, until epoch) error {
 	lo := layerEpochKey(d.id, tabChange, l.id, from)
 	hi := layerEpochKey(d.id, tabChange, l.id, until+1)
+	head := len(lo)
 	for {
-		keys, _, err := d.firstRows(ctx, lo, hi, 16)
+		keys, _, err := d.firstRows(ctx, lo, hi, stepRows)
 		if err != nil || len(keys) == 0 {
 			return err
 		}
+		done := 0 // rows of keys that are settled
 		err = d.onLayer(ctx, l.id, func(t *txn) error {
-			for _, k := range keys {
-				if err := t.settleRow(k[len(lo):]); err != nil {
+			for done = 0; done < len(keys); done++ {
+				whole, err := t.settleRow(keys[done][head:])
+				if err != nil || !whole {
 					return err
 				}
 			}
@@ -75,21 +113,30 @@ func (d *Disk) settleVersions(ctx context.Context, l *layerState, from, until ep
 		if err != nil {
 			return err
 		}
-		lo = append(keys[len(keys)-1], 0)
+		if done > 0 {
+			lo = append(keys[done-1], 0)
+		}
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if d.layerGone(l.id) {
+			return nil
 		}
 	}
 }
 
-// settleRow removes the versions of a row that nothing sees any more.
-func (t *txn) settleRow(body []byte) error {
+// settleBudget is how many mutations a step of settling makes.
+const settleBudget = 80
+
+// settleRow removes the versions of a row that nothing sees any more; whole
+// is false if the transaction had no room for all of them.
+func (t *txn) settleRow(body []byte) (whole bool, err error) {
 	if len(body) == 0 {
-		return nil
+		return true, nil
 	}
 	vs, err := t.versions(t.lay.id, body)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var kept []version
 	for i, v := range vs {
@@ -97,18 +144,21 @@ func (t *txn) settleRow(body []byte) error {
 			kept = append(kept, v)
 			continue
 		}
+		if t.tx.Mutations() >= settleBudget {
+			return false, nil
+		}
 		if err := t.dropVersion(body, v); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if n := len(kept); n > 0 && kept[n-1].whiteout {
 		show, err := t.parentHas(body)
 		if err != nil || show {
-			return err
+			return err == nil, err
 		}
-		return t.tx.Delete(t.versioned(body, kept[n-1].epoch))
+		return true, t.tx.Delete(t.versioned(body, kept[n-1].epoch))
 	}
-	return nil
+	return true, nil
 }
 
 // dropVersion removes one version; its extents are on the dead list or still

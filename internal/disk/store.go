@@ -199,12 +199,12 @@ func (s *Store) Delete(ctx context.Context, id ID) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err = d.exclusive(ctx, func(t *txn) error {
+		t.onCommit(func() { d.gone.Store(true) })
 		return t.tx.Set(tableKey(id, tabHeader), row(stateDeleting, 0))
 	})
 	if err != nil {
 		return err
 	}
-	d.gone.Store(true)
 	s.disks.Delete(id)
 	s.jobs.add(job{kind: jobDisk, disk: id})
 	return nil

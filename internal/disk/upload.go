@@ -189,6 +189,9 @@ func (u *Upload) stage() error {
 		if u.staged && t.lay.epoch != u.stagedEpoch {
 			return errRestage
 		}
+		if err := t.checkQuota("upload", u.unstaged(), 0); err != nil {
+			return err
+		}
 		if !u.staged {
 			if err := t.tx.Set(idKey(t.disk, tabStaged, uint64(u.data())), row(uint64(t.lay.id))); err != nil {
 				return err
@@ -204,6 +207,17 @@ func (u *Upload) stage() error {
 	u.v.disk.store.blob.Settle(locs...)
 	u.held, u.pending, u.exts = nil, nil, nil
 	return nil
+}
+
+// unstaged is how many bytes the usage does not count yet.
+func (u *Upload) unstaged() (n int64) {
+	for i := range u.exts {
+		n += u.exts[i].loc.Length
+	}
+	for i := range u.pending {
+		n += int64(len(u.pending[i].c.inline))
+	}
+	return n
 }
 
 // writeChunks writes the rows of an upload's pending chunks and extents.
@@ -257,9 +271,18 @@ func (u *Upload) Abort() {
 	if u.done {
 		return
 	}
+	held := u.held
 	u.end()
+	u.v.disk.store.addDead(held)
 	if u.staged {
 		u.v.disk.store.discardStaged(u.v, u.data())
+	}
+}
+
+// addDead notes that nothing will name extents that were appended.
+func (s *Store) addDead(locs []blob.Loc) {
+	for _, l := range locs {
+		s.blob.AddDead(l)
 	}
 }
 

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"atoll/internal/errs"
@@ -16,6 +17,7 @@ type View struct {
 	head     *layerState // of a branch: the layer that is written
 	chain    []level
 	readOnly bool
+	files    int64 // of a checkpoint: how many it has
 	gone     atomic.Bool
 }
 
@@ -32,7 +34,11 @@ func (d *Disk) View(ctx context.Context, ref Ref) (*View, error) {
 		return nil, errs.New("open", d.id.String(), errs.NoDisk, "no such disk")
 	}
 	if ref.Checkpoint != "" {
-		return d.checkpointView(ctx, ref)
+		for {
+			if v, err := d.checkpointView(ctx, ref); err != errRetry {
+				return v, err
+			}
+		}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -50,11 +56,13 @@ func (d *Disk) View(ctx context.Context, ref Ref) (*View, error) {
 	return v, nil
 }
 
+var errRetry = errors.New("a view was dropped meanwhile")
+
 // checkpointView opens a checkpoint.
 func (d *Disk) checkpointView(ctx context.Context, ref Ref) (*View, error) {
-	var l, e uint64
+	var l, e, created, files uint64
 	d.mu.Lock()
-	b := d.branches[ref.Branch]
+	b, drops := d.branches[ref.Branch], d.drops
 	d.mu.Unlock()
 	missing := errs.New("open", ref.String(), errs.NoView, "the disk has no such checkpoint")
 	if b == nil {
@@ -68,7 +76,7 @@ func (d *Disk) checkpointView(ctx context.Context, ref Ref) (*View, error) {
 			}
 			return err
 		}
-		_, err = unrow(v, &l, &e)
+		_, err = unrow(v, &l, &e, &created, &files)
 		return err
 	})
 	if err != nil {
@@ -79,7 +87,10 @@ func (d *Disk) checkpointView(ctx context.Context, ref Ref) (*View, error) {
 	if v := d.views[ref]; v != nil {
 		return v, nil
 	}
-	v := &View{disk: d, ref: ref, branch: b.id, readOnly: true, chain: d.chainLocked(layer(l), epoch(e))}
+	v := &View{disk: d, ref: ref, branch: b.id, readOnly: true, files: int64(files), chain: d.chainLocked(layer(l), epoch(e))}
+	if d.drops != drops { // perhaps this one was deleted since it was read
+		return nil, errRetry
+	}
 	d.views[ref] = v
 	d.hot.Store(ref, v)
 	return v, nil
@@ -102,9 +113,10 @@ func (d *Disk) chainLocked(l layer, e epoch) []level {
 // dropView forgets a view and makes work through it fail.
 func (d *Disk) dropView(ref Ref) {
 	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.drops++
 	v := d.views[ref]
 	delete(d.views, ref)
-	d.mu.Unlock()
 	d.hot.Delete(ref)
 	if v != nil {
 		v.gone.Store(true)
@@ -130,6 +142,11 @@ func (v *View) read(ctx context.Context, fn func(r *reader) error) error {
 	}
 	at := v.disk.store.rows.commits.Load()
 	return v.disk.store.kv.View(ctx, func(k kv.Reader) error {
+		// Again, now that there is a snapshot: what was there when it was
+		// taken is whole in it.
+		if v.gone.Load() {
+			return errs.New("open", v.ref.String(), errs.NoView, "the branch or checkpoint was deleted")
+		}
 		r := readers.Get().(*reader)
 		defer readers.Put(r)
 		r.init(k, v.disk.id, v.chain)

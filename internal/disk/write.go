@@ -101,6 +101,9 @@ func (v *View) writePiece(ctx context.Context, ino Ino, p []byte, off int64, cli
 	}
 	if w.held {
 		v.disk.store.blob.Settle(w.loc)
+		if err != nil {
+			v.disk.store.blob.AddDead(w.loc)
+		}
 	}
 	return err
 }
@@ -190,7 +193,13 @@ func (v *View) rewriteChunk(ctx context.Context, ino Ino, n int64) error {
 	var exts []upExtent
 	var c chunk
 	var locs []blob.Loc
-	defer func() { v.disk.store.blob.Settle(locs...) }()
+	used := false
+	defer func() {
+		v.disk.store.blob.Settle(locs...)
+		if !used {
+			v.disk.store.addDead(locs)
+		}
+	}()
 	for _, run := range o.runs() {
 		buf := make([]byte, run.Len)
 		if _, err := o.ReadAt(buf, run.Off); err != nil && err != io.EOF {
@@ -208,8 +217,9 @@ func (v *View) rewriteChunk(ctx context.Context, ino Ino, n int64) error {
 		exts = append(exts, upExtent{id, loc})
 		c.refs = append(c.refs, extentRef{off: uint32(run.Off - n*ChunkSize), len: uint32(run.Len), id: id})
 	}
-	return v.disk.submit(ctx, &op{v: v, locs: locs, alone: true, fn: func(t *txn) error {
-		return t.swapChunk(ino, version, uint32(n), &c, exts)
+	return v.disk.submit(ctx, &op{v: v, locs: locs, alone: true, fn: func(t *txn) (err error) {
+		used, err = t.swapChunk(ino, version, uint32(n), &c, exts)
+		return err
 	}})
 }
 
@@ -240,28 +250,32 @@ func (o *Object) runsOver(gap int64) []Range {
 
 // swapChunk replaces a chunk row by one with the same bytes, if the contents
 // have not changed since they were read.
-func (t *txn) swapChunk(ino Ino, version uint64, n uint32, c *chunk, exts []upExtent) error {
+func (t *txn) swapChunk(ino Ino, version uint64, n uint32, c *chunk, exts []upExtent) (done bool, err error) {
 	var a Attr
 	if err := t.inode(ino, &a); err != nil || a.Version != version || a.Data == 0 {
-		return err
+		return false, err
 	}
 	old, err := t.chunkAt(a.Data, n)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, x := range exts {
 		e := extent{loc: x.loc, layer: t.lay.id, birth: t.lay.epoch}
 		if err := t.tx.Set(idKey(t.disk, tabExtent, x.id), e.row()); err != nil {
-			return err
+			return false, err
 		}
 		t.addUsage(t.lay.id, x.loc.Length, 0)
 	}
 	if err := t.storeChunk(a.Data, n, &old, c); err != nil {
-		return err
+		return false, err
 	}
+	a.Bytes += c.covered() - old.covered()
 	var gone []uint64
 	for _, r := range old.refs {
 		gone = append(gone, r.id)
 	}
-	return t.dropExtents((&chunk{}).stillNamed(gone))
+	if err := t.dropExtents((&chunk{}).stillNamed(gone)); err != nil {
+		return false, err
+	}
+	return true, t.store(&a)
 }
