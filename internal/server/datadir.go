@@ -42,20 +42,20 @@ type dataDir struct {
 	unclean bool // the last server did not stop in order
 }
 
-// OpenDataDir locks a data directory for work on it without a server, such
+// openDataDir locks a data directory for work on it without a server, such
 // as a check. It must hold a store of a known format.
-func OpenDataDir(path string) (meta, blob string, unlock func() error, err error) {
+func openDataDir(path string) (*dataDir, error) {
 	if _, err := os.Stat(filepath.Join(path, formatFile)); err != nil {
-		return "", "", nil, errs.E("open data directory", path, errs.NotFound, errors.New("there is no Atoll store in this directory"))
+		return nil, errs.E("open data directory", path, errs.NotFound, fmt.Errorf("%s holds no Atoll store", path))
 	}
 	d, err := lockDataDir(path)
 	if err != nil {
-		return "", "", nil, err
+		return nil, err
 	}
 	if err := d.checkFormat(); err != nil {
-		return "", "", nil, errors.Join(err, d.lock.Close())
+		return nil, errors.Join(err, d.release(!d.unclean))
 	}
-	return d.meta(), d.blob(), func() error { return d.release(!d.unclean) }, nil
+	return d, nil
 }
 
 // takeDataDir makes the directory if need be, locks it and checks its format.
@@ -72,7 +72,7 @@ func takeDataDir(path string) (*dataDir, error) {
 		return nil, err
 	}
 	if err := d.prepare(); err != nil {
-		return nil, errors.Join(err, d.lock.Close())
+		return nil, errors.Join(err, d.release(!d.unclean))
 	}
 	return d, nil
 }

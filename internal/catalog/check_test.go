@@ -1,0 +1,67 @@
+package catalog
+
+import (
+	"strings"
+	"testing"
+
+	"atoll/internal/disk"
+	"atoll/internal/kv"
+)
+
+// TestCheck damages a catalog in each way that Check knows.
+func TestCheck(t *testing.T) {
+	const ghost = disk.ID(77)
+	del := func(key func(a, b Disk, u User) []byte) func(kv.Txn, Disk, Disk, User) error {
+		return func(t kv.Txn, a, b Disk, u User) error { return t.Delete(key(a, b, u)) }
+	}
+	set := func(key func(a, b Disk, u User) []byte, value []byte) func(kv.Txn, Disk, Disk, User) error {
+		return func(t kv.Txn, a, b Disk, u User) error { return t.Set(key(a, b, u), value) }
+	}
+	aDisk := func(a, _ Disk, _ User) []byte { return diskKey(a.ID) }
+	aName := func(a, _ Disk, _ User) []byte { return nameKey(a.Name) }
+	aUser := func(_, _ Disk, u User) []byte { return userKey(u.AccessKeyID) }
+	aUserOf := func(a, _ Disk, u User) []byte { return userOfKey(a.ID, u.AccessKeyID) }
+	fixed := func(k []byte) func(a, b Disk, u User) []byte { return func(Disk, Disk, User) []byte { return k } }
+	for want, damage := range map[string]func(kv.Txn, Disk, Disk, User) error{
+		"":                             func(kv.Txn, Disk, Disk, User) error { return nil },
+		"its disk":                     del(aDisk),
+		"does not lead to it":          del(aName),
+		"is not among the users":       del(aUserOf),
+		"which is not its user":        del(aUser),
+		"its row can't be read":        set(aDisk, []byte("{")),
+		"an API key's row can't":       set(fixed(apiKeyKey([32]byte{1})), []byte("x")),
+		"no 32-byte hash":              set(fixed([]byte(prefixAPIKey+"x")), []byte("{}")),
+		"leads to no disk id":          set(aName, []byte("x")),
+		"which does not have it":       set(fixed(nameKey("x")), appendID(nil, ghost)),
+		"has no row":                   set(fixed(pendingKey(ghost)), nil),
+		"its being pending is true":    set(func(a, _ Disk, _ User) []byte { return pendingKey(a.ID) }, nil),
+		"a pending row has no disk id": set(fixed([]byte(prefixPending+"x")), nil),
+		"a disk's row has no disk id":  set(fixed([]byte(prefixDisk+"x")), nil),
+		"too short":                    set(fixed([]byte(prefixUserOf+"x")), nil),
+		"S3 user ATL":                  set(aUser, []byte("x")),
+	} {
+		c, core := newCatalog(t)
+		a, b := mustCreate(t, c, "a"), mustCreate(t, c, "b")
+		u, _, err := c.AddUser(ctx, a.ID, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.CreateAPIKey(ctx, "k", ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := core.kv.Update(ctx, func(t kv.Txn) error { return damage(t, a, b, u) }); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Check(ctx, core.kv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Join(got.Problems, "\n")
+		if (text == "") != (want == "") || !strings.Contains(text, want) {
+			t.Errorf("%q: found %q", want, text)
+		}
+		if want == "" && (len(got.Disks) != 2 || len(got.Pending) != 0 || got.Users != 1 || got.APIKeys != 1) {
+			t.Errorf("a sound catalog: %+v", got)
+		}
+	}
+}
