@@ -36,7 +36,6 @@ func (u *Upload) Commit(ctx context.Context, path string, o PutOptions) (Attr, e
 		a, err = t.putFile(path, u, &o)
 		return err
 	}
-	u.unannounce()
 	if err := u.submit(op); err != nil {
 		return Attr{}, errs.E("put", path, errs.KindOf(err), err)
 	}

@@ -31,7 +31,7 @@ type Options struct {
 	// 0: 64 MiB. An upload that would pass it waits.
 	UploadMemory int64
 
-	// GatherMax bounds how long a commit waits for announced writers to join
+	// GatherMax bounds how long a commit waits for other writers to join
 	// its group. 0: DefaultGather; negative: no wait.
 	GatherMax time.Duration
 
@@ -47,7 +47,7 @@ const (
 	DefaultInlineMax    = 2 << 10
 	DefaultUploadMemory = 64 << 20
 	DefaultCache        = 32 << 20
-	DefaultGather       = 300 * time.Microsecond
+	DefaultGather       = time.Millisecond
 )
 
 func (o *Options) ensureDefaults() {

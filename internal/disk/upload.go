@@ -29,7 +29,6 @@ type Upload struct {
 
 	staged      bool
 	stagedEpoch epoch
-	announced   bool
 	done        bool
 }
 
@@ -71,8 +70,6 @@ func (v *View) NewUpload(ctx context.Context, size int64) (*Upload, error) {
 	u := &Upload{v: v, ctx: ctx, ids: ids}
 	if size >= 0 && size <= smallBuffer {
 		u.small = (*smallBuffers.Get().(*[]byte))[:0]
-		u.announced = true
-		v.disk.committer.coming.Add(1)
 	}
 	return u, nil
 }
@@ -132,20 +129,6 @@ func (u *Upload) dropSmall() {
 		b := u.small[:0]
 		smallBuffers.Put(&b)
 		u.small = nil
-	}
-	u.unannounce()
-}
-
-func (u *Upload) unannounce() {
-	if u.announced {
-		u.announced = false
-		c := &u.v.disk.committer
-		if c.coming.Add(-1) == 0 {
-			select {
-			case c.arrived <- struct{}{}:
-			default:
-			}
-		}
 	}
 }
 
