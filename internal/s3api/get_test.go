@@ -281,6 +281,14 @@ func TestMetadata(t *testing.T) {
 		}
 	}
 	sameHeaders(t, get, head)
+	// SDKs take the names as they come on the wire: in lower case, as AWS's.
+	w := httptest.NewRecorder()
+	q := e.req("HEAD", path("k"))
+	q.RequestURI = q.URL.RequestURI()
+	e.h.ServeHTTP(w, q.sign().Request)
+	if _, ok := w.Header()["x-amz-meta-color"]; !ok {
+		t.Errorf("%v", w.Header())
+	}
 	// Metadata goes with the object that had it.
 	e.put("k", "y")
 	if r := e.head("k"); r.Header.Get("X-Amz-Meta-Color") != "" || r.Header.Get("Cache-Control") != "" {

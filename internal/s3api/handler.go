@@ -184,8 +184,11 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *request {
 // finish does what every request ends with, also after a panic.
 func (h *Handler) finish(q *request) {
 	p := recover()
-	if p != nil && p != http.ErrAbortHandler {
-		q.panicked(p)
+	if p != nil {
+		q.abort = q.abort || q.wrote || p == http.ErrAbortHandler
+		if p != http.ErrAbortHandler {
+			q.panicked(p)
+		}
 	}
 	if q.admitted {
 		h.admit.leave(q.disk)
@@ -197,7 +200,7 @@ func (h *Handler) finish(q *request) {
 	h.o.Metrics.InFlight(-1)
 	h.o.Metrics.Request(q.op, q.code, took, q.in, q.out)
 	q.log(took)
-	abort := q.abort || p != nil && q.wrote
+	abort := q.abort
 	buf := q.buf[:0]
 	if cap(buf) > keepBuffer {
 		buf = nil
@@ -205,7 +208,7 @@ func (h *Handler) finish(q *request) {
 	clear(q.query)
 	*q = request{query: q.query[:0], buf: buf}
 	h.requests.Put(q)
-	if abort || p == http.ErrAbortHandler {
+	if abort {
 		// The answer can't be completed: the client must not take what it
 		// has for the whole.
 		panic(http.ErrAbortHandler)

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/http"
-	"net/textproto"
 	"slices"
 	"strings"
 )
@@ -84,7 +83,7 @@ func appendUser(b []byte, name, value string) []byte {
 type metaReader struct {
 	rest  string
 	tag   byte
-	name  string // canonical, behind X-Amz-Meta-; of user metadata only
+	name  string // lower case, behind x-amz-meta-; of user metadata only
 	value string
 	err   error
 }
@@ -164,7 +163,7 @@ func (q *request) appendRequestMeta(b []byte) ([]byte, error) {
 		if user > maxUserMeta {
 			return nil, errMetaTooLarge
 		}
-		b = appendUser(b, name[len(userPrefix):], v)
+		b = appendUser(b, strings.ToLower(name[len(userPrefix):]), v)
 	}
 	return b, nil
 }
@@ -175,8 +174,9 @@ func (q *request) setMeta(meta []byte) error {
 	for m.next() {
 		switch m.tag {
 		case tagUser:
-			// Stored in canonical form, so this finds nothing to change.
-			q.set(textproto.CanonicalMIMEHeaderKey(userPrefix+m.name), m.value)
+			// In lower case, as AWS sends them: SDKs take the rest of the
+			// header's name for the metadata's as it comes.
+			q.set("x-amz-meta-"+m.name, m.value)
 		case tagCacheControl, tagContentDisposition, tagContentLanguage, tagExpires:
 			q.set(metaHeaders[m.tag-tagCacheControl].name, m.value)
 		}

@@ -1,7 +1,6 @@
 package s3api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -18,9 +17,8 @@ import (
 
 // lines is a log that tests can wait for.
 type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-	ch  chan map[string]any
+	mu sync.Mutex
+	ch chan map[string]any
 }
 
 func (l *lines) Write(p []byte) (int, error) {

@@ -48,7 +48,7 @@ type request struct {
 	buf  []byte // scratch
 }
 
-// set sets a response header; name is in canonical form.
+// set sets a response header; name is in canonical form, but for user metadata.
 func (q *request) set(name, value string) {
 	if len(q.vals) == cap(q.vals) {
 		q.vals = make([]string, 0, 16)
