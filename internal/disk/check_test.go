@@ -141,7 +141,7 @@ func (e *env) check(repair bool, known []ID) (sum Summary, found []Problem) {
 func (e *env) offline(readOnly bool, fn func(*pebblekv.Store, *blob.Store)) {
 	e.t.Helper()
 	k, err := pebblekv.Open(pebblekv.Options{Dir: "meta", FS: e.fs, Split: Split, ReadOnly: readOnly,
-		OnFatal: func(err error) { e.t.Error(err) }})
+		OnFatal: func(err error) { e.t.Errorf("offline: %v", err) }})
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func (e *env) offline(readOnly bool, fn func(*pebblekv.Store, *blob.Store)) {
 	fn(k, b)
 	for _, c := range []io.Closer{b, k} {
 		if err := c.Close(); err != nil {
-			e.t.Error(err)
+			e.t.Errorf("offline: %v", err)
 		}
 	}
 }
@@ -513,4 +513,34 @@ func TestCheckComparesDisks(t *testing.T) {
 			t.Fatal(sum, err)
 		}
 	})
+}
+
+// TestTruncateKeepsXattrs frees contents whose data id is the number of an
+// inode that lives on: its extended attributes stay.
+func TestTruncateKeepsXattrs(t *testing.T) {
+	e := newEnv(t, nil, Options{})
+	v := e.root()
+	a := put(t, v, "f", randomBytes(ChunkSize+10, 1))
+	if err := v.SetXattr(ctx, a.Ino, "user.x", []byte("1"), 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	zero := int64(0)
+	if _, err := v.SetAttr(ctx, a.Ino, SetAttr{Size: &zero}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.s.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if x, err := v.GetXattr(ctx, a.Ino, "user.x"); err != nil || string(x) != "1" {
+		t.Fatalf("%q, %v", x, err)
+	}
+	if _, err := v.Remove(ctx, "f", RemoveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.s.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, found := e.check(false, nil); len(found) > 0 {
+		t.Fatal(found)
+	}
 }

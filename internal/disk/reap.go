@@ -181,9 +181,16 @@ func (t *txn) reapStep(data DataID, from uint32, staged bool) (next uint32, more
 }
 
 func (t *txn) reapEnd(data DataID) error {
-	names, err := t.xattrNames(Ino(data))
+	// A data id may be the number of an inode that only changed its contents.
+	alive, err := t.get(inodeBody(nil, Ino(data)))
 	if err != nil {
 		return err
+	}
+	var names []string
+	if alive == nil {
+		if names, err = t.xattrNames(Ino(data)); err != nil {
+			return err
+		}
 	}
 	for i, n := range names {
 		if i == 10 { // the rest in another round, the reap row stays
