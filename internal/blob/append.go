@@ -18,6 +18,11 @@ type stream struct {
 }
 
 // smallBufs hold a whole record of less than SmallLimit.
+// tinyRecord is the size of the records that most small extents make.
+const tinyRecord = 10 << 10
+
+var tinyBufs = sync.Pool{New: func() any { return new([tinyRecord]byte) }}
+
 var smallBufs = sync.Pool{New: func() any {
 	return new([SmallLimit + maxRecHeader + minBlockStride]byte)
 }}
@@ -64,11 +69,19 @@ func (s *Store) append(owner Owner, payload []byte, reserved bool) (Loc, error) 
 
 // appendSmall copies header and payload together, for one write.
 func (s *Store) appendSmall(owner Owner, payload []byte) (Loc, error) {
-	b := smallBufs.Get().(*[SmallLimit + maxRecHeader + minBlockStride]byte)
-	defer smallBufs.Put(b)
 	n := int64(len(payload))
 	head, size := recHeaderSize(n), recSize(n)
-	putBlockSums(b[:], payload)
+	var b []byte
+	if size <= tinyRecord {
+		p := tinyBufs.Get().(*[tinyRecord]byte)
+		defer tinyBufs.Put(p)
+		b = p[:]
+	} else {
+		p := smallBufs.Get().(*[SmallLimit + maxRecHeader + minBlockStride]byte)
+		defer smallBufs.Put(p)
+		b = p[:]
+	}
+	putBlockSums(b, payload)
 	copy(b[head:], payload)
 	clear(b[head+n : size])
 
@@ -88,11 +101,19 @@ func (s *Store) appendSmall(owner Owner, payload []byte) (Loc, error) {
 
 // appendLarge writes the payload from where it is.
 func (s *Store) appendLarge(owner Owner, payload []byte) (Loc, error) {
-	b := smallBufs.Get().(*[SmallLimit + maxRecHeader + minBlockStride]byte)
-	defer smallBufs.Put(b)
 	n := int64(len(payload))
 	head, size := recHeaderSize(n), recSize(n)
-	putBlockSums(b[:], payload)
+	var b []byte
+	if size <= tinyRecord {
+		p := tinyBufs.Get().(*[tinyRecord]byte)
+		defer tinyBufs.Put(p)
+		b = p[:]
+	} else {
+		p := smallBufs.Get().(*[SmallLimit + maxRecHeader + minBlockStride]byte)
+		defer smallBufs.Put(p)
+		b = p[:]
+	}
+	putBlockSums(b, payload)
 
 	st := s.lockLarge()
 	defer st.mu.Unlock()

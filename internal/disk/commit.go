@@ -192,7 +192,7 @@ type group struct {
 
 	at    uint64              // commit that the transaction's snapshot holds
 	wrote map[string]struct{} // rows that were changed, by cache key
-	rows  [][]byte            // the same, once the cache was told
+	rows  []string            // the same, once the cache was told
 	key   []byte              // scratch
 
 	inodes  []*cachedInode // directories and files with several links
@@ -358,8 +358,9 @@ func (g *group) own(key []byte) bool {
 }
 
 func (g *group) beginRows() {
+	g.rows = make([]string, 0, len(g.wrote))
 	for k := range g.wrote {
-		g.rows = append(g.rows, []byte(k))
+		g.rows = append(g.rows, k)
 	}
 	g.d.store.rows.begin(g.rows)
 }

@@ -3,6 +3,7 @@ package disk
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -193,9 +194,11 @@ func (s *Store) moveBatch(ctx context.Context, batch []moving) error {
 			s.addDead(locs)
 		}
 	}()
+	var room []byte
 	for i := range live {
 		m := &live[i]
-		buf := make([]byte, m.from.loc.Length)
+		room = slices.Grow(room[:0], int(m.from.loc.Length))
+		buf := room[:m.from.loc.Length]
 		if _, err := s.blob.ReadAt(ctx, m.from.loc, buf, 0); err != nil {
 			return err
 		}
@@ -216,9 +219,9 @@ func (s *Store) moveBatch(ctx context.Context, batch []moving) error {
 // rewriteRows points the t rows of moved extents to their new places, those
 // excepted that were freed meanwhile.
 func (s *Store) rewriteRows(ctx context.Context, live []moving) error {
-	keys := make([][]byte, len(live))
+	keys := make([]string, len(live))
 	for i := range live {
-		keys[i] = live[i].key
+		keys[i] = string(live[i].key)
 	}
 	s.rows.begin(keys)
 	defer s.rows.end(keys)

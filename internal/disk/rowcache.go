@@ -61,6 +61,10 @@ func (c *rowCache) shard(key []byte) *cacheShard {
 	return &c.shards[maphash.Bytes(c.seed, key)%cacheShards]
 }
 
+func (c *rowCache) shardOf(key string) *cacheShard {
+	return &c.shards[maphash.String(c.seed, key)%cacheShards]
+}
+
 // get returns a row as a snapshot shows it that holds commit at.
 func (c *rowCache) get(key []byte, at uint64) ([]byte, bool) {
 	s := c.shard(key)
@@ -102,18 +106,18 @@ func (s *cacheShard) add(key string, r cachedRow) {
 	}
 }
 
-func (s *cacheShard) forget(key []byte) {
-	if r, there := s.young[string(key)]; there {
+func (s *cacheShard) forget(key string) {
+	if r, there := s.young[key]; there {
 		s.bytes -= len(key) + len(r.value) + rowOverhead
-		delete(s.young, string(key))
+		delete(s.young, key)
 	}
-	delete(s.old, string(key))
+	delete(s.old, key)
 }
 
 // begin says that a commit that changes keys is about to be published.
-func (c *rowCache) begin(keys [][]byte) {
+func (c *rowCache) begin(keys []string) {
 	for _, k := range keys {
-		s := c.shard(k)
+		s := c.shardOf(k)
 		s.mu.Lock()
 		s.forget(k)
 		s.pending++
@@ -122,10 +126,10 @@ func (c *rowCache) begin(keys [][]byte) {
 }
 
 // end says that it is durable, or has failed.
-func (c *rowCache) end(keys [][]byte) {
+func (c *rowCache) end(keys []string) {
 	n := c.commits.Add(1)
 	for _, k := range keys {
-		s := c.shard(k)
+		s := c.shardOf(k)
 		s.mu.Lock()
 		s.forget(k)
 		s.pending--

@@ -19,6 +19,7 @@ type Upload struct {
 	size int64
 
 	small []byte            // buffer while the contents may be small
+	pool  *sync.Pool        // where small goes back to
 	buf   *[extentSize]byte // buffer of a large upload
 	n     int               // bytes in buf
 
@@ -44,12 +45,17 @@ type upExtent struct {
 
 const (
 	smallBuffer = 64 << 10 // uploads up to this size don't take a large buffer
+	tinyBuffer  = 8 << 10
 	// maxPending is how many rows may wait for the last transaction.
 	maxPending = 30
 	idsPerFile = 2
 )
 
-var smallBuffers = sync.Pool{New: func() any { b := make([]byte, 0, smallBuffer); return &b }}
+// Two sizes of small buffers, so that many tiny uploads at once stay cheap.
+var (
+	tinyBuffers  = sync.Pool{New: func() any { b := make([]byte, 0, tinyBuffer); return &b }}
+	smallBuffers = sync.Pool{New: func() any { b := make([]byte, 0, smallBuffer); return &b }}
+)
 
 // NewUpload begins an upload. size is what will be written, -1 if unknown;
 // it is only used to refuse early (Quota, NoSpace) and to size buffers.
@@ -68,8 +74,15 @@ func (v *View) NewUpload(ctx context.Context, size int64) (*Upload, error) {
 		return nil, err
 	}
 	u := &Upload{v: v, ctx: ctx, ids: ids}
-	if size >= 0 && size <= smallBuffer {
-		u.small = (*smallBuffers.Get().(*[]byte))[:0]
+	switch {
+	case size < 0 || size > smallBuffer:
+	case size <= tinyBuffer:
+		u.pool = &tinyBuffers
+	default:
+		u.pool = &smallBuffers
+	}
+	if u.pool != nil {
+		u.small = (*u.pool.Get().(*[]byte))[:0]
 	}
 	return u, nil
 }
@@ -127,7 +140,7 @@ func (u *Upload) grow() error {
 func (u *Upload) dropSmall() {
 	if u.small != nil {
 		b := u.small[:0]
-		smallBuffers.Put(&b)
+		u.pool.Put(&b)
 		u.small = nil
 	}
 }

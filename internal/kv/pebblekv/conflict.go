@@ -50,8 +50,8 @@ func (r *readSet) reset() {
 
 const (
 	stripes     = 1 << 14
-	recentMax   = 1 << 13 // commits
-	recentBytes = 8 << 20 // of keys
+	recentMax   = 1 << 11 // commits
+	recentBytes = 2 << 20 // of keys
 	recentKeep  = 4 << 10 // bytes of a slot's buffer that are kept for reuse
 )
 
