@@ -11,8 +11,8 @@ import (
 	"atoll/client"
 )
 
-// big is contents that do not fit into a metadata row.
-var big = strings.Repeat("0123456789abcdef", 20<<10)
+// bulk is contents that do not fit into a metadata row.
+var bulk = strings.Repeat("0123456789abcdef", 20<<10)
 
 func TestDisksAndUsers(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
@@ -143,7 +143,7 @@ func TestKillAndRestart(t *testing.T) {
 	for round := range 3 {
 		for i := range 5 {
 			small, large := fmt.Sprintf("r%d/small%d", round, i), fmt.Sprintf("r%d/large%d", round, i)
-			want[small], want[large] = small, large+big
+			want[small], want[large] = small, large+bulk
 			x.put(t, small, want[small])
 			x.put(t, large, want[large])
 		}
@@ -176,7 +176,7 @@ func TestBackupAndFsck(t *testing.T) {
 	var x access
 	mustJSON(t, &x, "disk", "create", "photos", "--data", data)
 	x.put(t, "small", "s")
-	x.put(t, "large", big)
+	x.put(t, "large", bulk)
 	if out := must(t, "backup", copied, "--data", data); !strings.Contains(out, "master key is not in the backup") {
 		t.Errorf("backup: %s", out)
 	}
@@ -195,7 +195,7 @@ func TestBackupAndFsck(t *testing.T) {
 	p = serve(t, copied)
 	x.Endpoint = p.e.S3
 	x.wantObject(t, "small", "s")
-	x.wantObject(t, "large", big)
+	x.wantObject(t, "large", bulk)
 	if status, _ := x.s3(t, "GET", "later", ""); status != 404 {
 		t.Errorf("an object from after the backup: %d", status)
 	}
@@ -217,7 +217,7 @@ func TestFsckFindsDamage(t *testing.T) {
 	p := serve(t, data)
 	var x access
 	mustJSON(t, &x, "disk", "create", "photos", "--data", data)
-	x.put(t, "large", big)
+	x.put(t, "large", bulk)
 	p.stop()
 	segments, err := filepath.Glob(filepath.Join(data, "blob", "*"))
 	if err != nil {
@@ -229,7 +229,7 @@ func TestFsckFindsDamage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if i := strings.Index(string(b), big[:4096]); i >= 0 {
+		if i := strings.Index(string(b), bulk[:4096]); i >= 0 {
 			b[i+100] ^= 1
 			damaged++
 			if err := os.WriteFile(name, b, 0o600); err != nil {
