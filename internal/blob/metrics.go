@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"atoll/internal/errs"
 )
 
 type counters struct {
@@ -44,6 +46,16 @@ func (s *Store) Metrics() Metrics {
 		m.LiveBytes += seg.live.Load()
 	}
 	return m
+}
+
+// CheckRoom fails with errs.NoSpace if the reserve of free space is reached.
+// bytes, which the caller is about to write beside the log on the same file
+// system (metadata), count until the free space is looked at again.
+func (s *Store) CheckRoom(bytes int64) error {
+	if s.space.take(s, bytes, false) {
+		return nil
+	}
+	return errs.New("write", "", errs.NoSpace, "the reserve of free space is reached")
 }
 
 // space remembers how much may be appended before the file system's free

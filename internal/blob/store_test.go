@@ -144,3 +144,30 @@ func TestWriteRangeWriterError(t *testing.T) {
 		}
 	})
 }
+
+// TestCheckRoom checks that writers beside the log share its reserve.
+func TestCheckRoom(t *testing.T) {
+	fs := vfs.NewMem()
+	o := Options{Dir: "b", FS: roomFS{fs, 64 << 20}, PreallocateBytes: -1, ReserveBytes: 10 << 20}
+	s, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.CheckRoom(8 << 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CheckRoom(60 << 20); !errs.Is(err, errs.NoSpace) {
+		t.Fatalf("got %v, want NoSpace", err)
+	}
+}
+
+// roomFS is a file system with a fixed amount of free space.
+type roomFS struct {
+	vfs.FS
+	free uint64
+}
+
+func (f roomFS) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	return vfs.DiskUsage{AvailBytes: f.free, TotalBytes: f.free}, nil
+}

@@ -208,11 +208,18 @@ func (t *txn) addUsage(l layer, bytes, files int64) {
 	t.g.changes++
 }
 
-// checkQuota tells whether bytes and files more would fit, the group's other
+// rowRoom is what the rows of a new file take of the disk at most, in bytes,
+// counting that the store writes them more than once.
+const rowRoom = 8 << 10
+
+// checkQuota tells whether there is free space, and whether bytes and files more would fit, the group's other
 // operations counted.
 func (t *txn) checkQuota(op string, bytes, files int64) error {
 	if bytes <= 0 && files <= 0 {
 		return nil
+	}
+	if err := t.g.d.store.blob.CheckRoom(rowRoom); err != nil {
+		return errs.E(op, "", errs.NoSpace, err)
 	}
 	b, f := bytes, files
 	for l, u := range t.g.usage {
