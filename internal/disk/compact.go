@@ -37,8 +37,13 @@ func (c *compactor) start() {
 	var ctx context.Context
 	ctx, c.cancel = context.WithCancel(context.Background())
 	c.ended = make(chan struct{})
+	var scrubber sync.WaitGroup
+	if c.s.opts.ScrubRate > 0 {
+		scrubber.Go(func() { c.s.scrub(ctx) })
+	}
 	go func() {
 		defer close(c.ended)
+		defer scrubber.Wait()
 		if err := c.s.recount(ctx); err != nil && ctx.Err() == nil {
 			c.s.opts.Logger.Error("live bytes could not be counted; nothing is compacted until the next start", "err", err)
 			return

@@ -38,6 +38,10 @@ type Options struct {
 	// CacheBytes bounds the memory for hot rows. 0: DefaultCache.
 	CacheBytes int64
 
+	// ScrubRate bounds how much the scrubber reads, in bytes a second. 0: 8
+	// MiB; negative: it does not run.
+	ScrubRate int64
+
 	// NoCompaction leaves compaction to calls of Compact.
 	NoCompaction bool
 }
@@ -63,6 +67,9 @@ func (o *Options) ensureDefaults() {
 	o.InlineMax = min(max(o.InlineMax, 0), kv.MaxValue-16)
 	if o.CacheBytes == 0 {
 		o.CacheBytes = DefaultCache
+	}
+	if o.ScrubRate == 0 {
+		o.ScrubRate = 8 << 20
 	}
 	if o.UploadMemory == 0 {
 		o.UploadMemory = DefaultUploadMemory
@@ -91,6 +98,7 @@ type Store struct {
 	resumed       struct{ uploads, orphans int } // by Open
 	compacted     atomic.Int64                   // bytes of removed segments
 	compactErrors atomic.Int64
+	scrubErrors   atomic.Int64
 }
 
 // Open makes a Store and resumes what a crash left half done: abandoned
