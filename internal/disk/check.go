@@ -225,11 +225,13 @@ type diskCheck struct {
 	inline map[layer]int64 // bytes in chunk rows
 	stored map[layer]int64 // bytes of extents born in a layer
 	files  map[level]int64 // inodes of a view that was walked
+	noted  map[level]int64 // what the rows of checkpoints say of that
 }
 
 func newDiskCheck(c *checker, id ID) *diskCheck {
 	d := &diskCheck{c: c, id: id, branches: map[uint32]branchRow{}, settling: map[layer]bool{}, removing: map[layer]bool{},
-		inline: map[layer]int64{}, stored: map[layer]int64{}, files: map[level]int64{}}
+		inline: map[layer]int64{}, stored: map[layer]int64{},
+		files: map[level]int64{}, noted: map[level]int64{}}
 	d.disk = &Disk{id: id, layers: map[layer]*layerState{}}
 	return d
 }

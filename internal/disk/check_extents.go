@@ -155,6 +155,12 @@ func (d *diskCheck) checkUsage(l *layerState, freed int64) {
 	if d.removing[l.id] {
 		return
 	}
+	for _, e := range l.pins {
+		at := level{l.id, e}
+		if says, ok := d.noted[at]; ok && says != d.files[at] {
+			d.problem(Warning, l.id, ProblemUsage, "a checkpoint at epoch %d says it has %d files, there are %d", e, says, d.files[at])
+		}
+	}
 	sum := usageRow{bytes: d.inline[l.id] + d.stored[l.id], files: l.usage.files}
 	if n, ok := d.files[level{l.id, l.epoch}]; ok && !l.hidden {
 		sum.files = n

@@ -247,11 +247,11 @@ func (d *diskCheck) checkLayerRow(l *layerState, head uint32) {
 
 func (d *diskCheck) checkCheckpoints() {
 	d.table(tabCheckpt, -1, func(k, v []byte) error {
-		var l, e, created uint64
+		var l, e, created, files uint64
 		if len(k) < 5 {
 			return corrupt("checkpoint")
 		}
-		if _, err := unrow(v, &l, &e, &created); err != nil {
+		if _, err := unrow(v, &l, &e, &created, &files); err != nil {
 			return err
 		}
 		name := string(k[4:])
@@ -268,6 +268,7 @@ func (d *diskCheck) checkCheckpoints() {
 			d.problem(Error, s.id, ProblemHistory, "checkpoint %s.%s has no pin", b.name, name)
 			s.addPin(epoch(e)) // what it needs is looked for all the same
 		}
+		d.noted[level{s.id, epoch(e)}] = int64(files)
 		return nil
 	})
 }

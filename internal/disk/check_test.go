@@ -336,6 +336,13 @@ func damages() []damage {
 		{name: "name missing", prefix: tablePrefix(tabName), change: remove, what: ProblemHistory},
 		{name: "pin missing", prefix: tablePrefix(tabPin), change: remove, what: ProblemHistory},
 		{name: "checkpoint missing", prefix: tablePrefix(tabCheckpt), change: remove, what: ProblemHistory},
+		{name: "checkpoint with other files", prefix: tablePrefix(tabCheckpt), what: ProblemUsage, change: func(v []byte) []byte {
+			var l, e, created, files uint64
+			if _, err := unrow(v, &l, &e, &created, &files); err != nil {
+				panic(err)
+			}
+			return row(l, e, created, files+1)
+		}},
 		{name: "layer missing", prefix: tablePrefix(tabLayer), change: remove, what: ProblemHistory},
 		{name: "changes missing", prefix: tablePrefix(tabChange), change: remove, what: ProblemHistory},
 		{name: "unknown table", what: ProblemRow, add: func(tx kv.Txn) error { return tx.Set(tableKey(testDisk, 'w'), row(1)) }},
