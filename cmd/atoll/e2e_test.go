@@ -150,6 +150,10 @@ func TestKillAndRestart(t *testing.T) {
 		if err := p.end(syscall.SIGKILL); err == nil {
 			t.Fatal("a killed server ended well")
 		}
+		// A check changes nothing: the next start still has to recover.
+		if out := must(t, "fsck", "--data", data); !strings.Contains(out, "0 errors") {
+			t.Errorf("fsck after a kill: %s", out)
+		}
 		p = serve(t, data)
 		if !strings.Contains(p.log(), "store recovered: the last server did not stop in order") {
 			t.Errorf("it does not say that it recovered:\n%s", p.log())
