@@ -3,6 +3,7 @@ package s3api
 import (
 	"bytes"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -36,10 +37,11 @@ func (h *Handler) deleteObjects(q *request) error {
 	if err := q.openBody(&b, maxDeleteBody, errXML); err != nil {
 		return err
 	}
-	doc := bytes.NewBuffer(make([]byte, 0, b.size))
+	// The document, and what is read out of it.
 	if err := q.takeMemory(2 * b.size); err != nil {
 		return err
 	}
+	doc := bytes.NewBuffer(make([]byte, 0, b.size))
 	if err := b.receive(doc); err != nil {
 		return err
 	}
@@ -61,7 +63,15 @@ func (h *Handler) deleteObjects(q *request) error {
 	return q.deleteResult(&req, results)
 }
 
-func (q *request) deleteItem(it *deleteItem) error {
+// deleteItem deletes one key. It runs on a goroutine of its own, where a panic
+// would end the process.
+func (q *request) deleteItem(it *deleteItem) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &apiError{Status: errInternal.Status, Code: errInternal.Code, Message: errInternal.Message,
+				Cause: fmt.Errorf("panic: %v", p)}
+		}
+	}()
 	if it.version != "" && it.version != "null" {
 		return unsupported("versionId")
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"atoll/internal/disk"
 )
@@ -105,6 +106,47 @@ func TestExpectContinue(t *testing.T) {
 		t.Fatalf("%v, %v", r, err)
 	}
 	e.wantBody("good", "123456789")
+}
+
+// TestStalledBody stops sending in the middle of small and large bodies.
+func TestStalledBody(t *testing.T) {
+	e := newEnv(t, func(o *Options) { o.StallTimeout = 50 * time.Millisecond })
+	for _, n := range []int{1000, 300 << 10} {
+		c := e.raw()
+		fmt.Fprint(c, e.req("PUT", path("k")).payload("UNSIGNED-PAYLOAD").sign().rawHead(n))
+		if _, err := c.Write(make([]byte, n-1)); err != nil {
+			t.Fatal(err)
+		}
+		if r := readResponse(t, c, "PUT"); r.StatusCode != 400 || r.err.Code != "RequestTimeout" {
+			t.Errorf("%d bytes: %d %q", n, r.StatusCode, r.body)
+		}
+	}
+	// The deadlines of one request are not those of the next.
+	e.wantGone("k")
+}
+
+// TestStalledReader asks for a large object and never reads it.
+func TestStalledReader(t *testing.T) {
+	m := &waitMetrics{ch: make(chan string, 10)}
+	e := newEnv(t, func(o *Options) { o.StallTimeout, o.Metrics = 50*time.Millisecond, m })
+	u, err := e.view().NewUpload(t.Context(), 64<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Abort()
+	for range 64 {
+		if _, err := u.Write(make([]byte, 1<<20)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := u.Commit(t.Context(), "k", disk.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c := e.raw()
+	fmt.Fprint(c, e.req("GET", path("k")).sign().rawHead(-1))
+	if got := <-m.ch; got != "GetObject Aborted" {
+		t.Errorf("%q", got)
+	}
 }
 
 // TestEntityTooLarge announces a byte too many in each way.

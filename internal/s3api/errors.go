@@ -212,9 +212,7 @@ func (q *request) fail(err error) {
 	b = append(b, "</RequestId></Error>"...)
 	q.buf = b
 	_ = q.writeXML(e.Status, b)
-	if q.in == 0 {
-		q.drain()
-	}
+	q.drain()
 }
 
 // clearObjectHeaders takes back what was said of an object that is not sent

@@ -12,7 +12,7 @@ import (
 
 // sendPiece is how much of an object is sent before the client gets another
 // StallTimeout, in bytes.
-const sendPiece = 8 << 20
+const sendPiece = disk.ChunkSize
 
 // readPlan is what a GET or HEAD decides in the snapshot that it reads: the
 // conditions, the range and whether the contents must be looked at.

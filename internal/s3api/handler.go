@@ -177,7 +177,10 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *request {
 	q.header["Server"] = h.server
 	q.header["Accept-Ranges"] = h.acceptRanges
 	q.set("X-Amz-Request-Id", q.id)
-	q.extendDeadlines()
+	if r.ContentLength != 0 {
+		q.extendRead()
+		q.extendWrite()
+	}
 	return q
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // sizes go through each of the ways in which bodies are taken.
-var sizes = []int{0, 1, 4096, 4097, 64 << 10, 256 << 10, 256<<10 + 1, 1 << 20, 3<<20 + 17}
+var sizes = []int{0, 1, 4096, 4097, 64 << 10, 256 << 10, 256<<10 + 1, 1<<20 + 17}
 
 func randomBody(n int) []byte {
 	r := rand.New(rand.NewPCG(1, uint64(n)))

@@ -233,6 +233,7 @@ func TestPutHeaders(t *testing.T) {
 		{"X-Amz-Storage-Class", "STANDARD", 200, ""},
 		{"X-Amz-Storage-Class", "GLACIER", 200, ""},
 		{"X-Amz-Request-Payer", "requester", 200, ""},
+		{"X-Amz-Expected-Bucket-Owner", "123456789012", 200, ""},
 		{"X-Amz-Server-Side-Encryption", "aws:kms", 501, "NotImplemented"},
 		{"X-Amz-Server-Side-Encryption-Customer-Algorithm", "AES256", 501, "NotImplemented"},
 		{"X-Amz-Tagging", "a=b", 501, "NotImplemented"},

@@ -84,6 +84,7 @@ func (q *request) list(name string) string {
 
 // writeHeader sends the status.
 func (q *request) writeHeader(status int) {
+	q.extendWrite()
 	q.status, q.wrote = status, true
 	q.w.WriteHeader(status)
 }
@@ -118,13 +119,10 @@ type deadliner interface {
 	SetWriteDeadline(time.Time) error
 }
 
-// extendDeadlines gives the client another StallTimeout. The deadlines of one
-// request outlive it on its connection, so each request sets its own.
-func (q *request) extendDeadlines() {
-	q.extendWrite()
-	q.extendRead()
-}
-
+// extendWrite gives the client another StallTimeout to take the answer. A
+// deadline outlives its request on the connection, so each request sets its
+// own: when the answer begins and, for the sake of a 100 Continue, when a body
+// is awaited.
 func (q *request) extendWrite() {
 	if d, ok := q.w.(deadliner); ok && q.h.o.StallTimeout > 0 {
 		// The wall clock, whatever clock was injected: the kernel's timers.
@@ -132,10 +130,8 @@ func (q *request) extendWrite() {
 	}
 }
 
+// extendRead gives the client another StallTimeout to send its body.
 func (q *request) extendRead() {
-	if q.r.ContentLength == 0 {
-		return
-	}
 	if d, ok := q.w.(deadliner); ok && q.h.o.StallTimeout > 0 {
 		_ = d.SetReadDeadline(time.Now().Add(q.h.o.StallTimeout))
 	}
@@ -146,7 +142,7 @@ const (
 	drainTime  = 3 * time.Second
 )
 
-// drain reads on for a while after an early refusal: a client that sends its
+// drain reads on for a while after a refusal: a client that sends its
 // whole body before it looks for an answer must find it, not a reset
 // connection. net/http does so itself for bodies up to 256 KiB and for those
 // that wait for a 100 Continue.
