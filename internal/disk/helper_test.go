@@ -14,9 +14,18 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
+// tester is what testing.TB and rapid.T have in common.
+type tester interface {
+	Helper()
+	Error(args ...any)
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // env is a store on a file system of its own.
 type env struct {
-	t    testing.TB
+	t    tester
 	fs   vfs.FS
 	kv   *pebblekv.Store
 	blob *blob.Store
@@ -27,12 +36,19 @@ type env struct {
 
 func newEnv(t testing.TB, fs vfs.FS, opts Options) *env {
 	t.Helper()
+	e := newEnvOn(t, fs, opts)
+	t.Cleanup(e.close)
+	return e
+}
+
+// newEnvOn is newEnv without the close at the end of the test.
+func newEnvOn(t tester, fs vfs.FS, opts Options) *env {
+	t.Helper()
 	if fs == nil {
 		fs = vfs.NewMem()
 	}
 	e := &env{t: t, fs: fs, opts: opts, bo: blob.Options{Dir: "blob", FS: fs, PreallocateBytes: -1}}
 	e.open()
-	t.Cleanup(e.close)
 	return e
 }
 
@@ -117,7 +133,7 @@ func tryPut(v *View, path string, data []byte, o PutOptions) (Attr, error) {
 	return u.Commit(ctx, path, o)
 }
 
-func put(t testing.TB, v *View, path string, data []byte) Attr {
+func put(t tester, v *View, path string, data []byte) Attr {
 	t.Helper()
 	a, err := tryPut(v, path, data, PutOptions{})
 	if err != nil {
@@ -137,7 +153,7 @@ func get(v *View, path string) ([]byte, Attr, error) {
 	return b.Bytes(), o.Attr, err
 }
 
-func mustGet(t testing.TB, v *View, path string, want []byte) {
+func mustGet(t tester, v *View, path string, want []byte) {
 	t.Helper()
 	got, _, err := get(v, path)
 	if err != nil {
@@ -148,9 +164,29 @@ func mustGet(t testing.TB, v *View, path string, want []byte) {
 	}
 }
 
-func wantKind(t testing.TB, err error, kind errs.Kind) {
+func wantKind(t tester, err error, kind errs.Kind) {
 	t.Helper()
 	if !errs.Is(err, kind) {
 		t.Fatalf("got %v, want kind %v", err, kind)
+	}
+}
+
+// listAll pages through a listing.
+func listAll(t tester, v *View, o ListOptions, page int) (all []ListEntry) {
+	t.Helper()
+	o.Limit = page
+	for {
+		out, more, err := v.List(ctx, o)
+		if err != nil {
+			t.Fatalf("list %+v: %v", o, err)
+		}
+		if len(out) > page || more && len(out) < page {
+			t.Fatalf("list %+v: %d entries, more %v", o, len(out), more)
+		}
+		all = append(all, out...)
+		if !more {
+			return all
+		}
+		o.StartAfter = out[len(out)-1].Key
 	}
 }
