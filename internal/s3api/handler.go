@@ -166,6 +166,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // begin prepares a request's state and the headers that every response has.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *request {
+	if r.ContentLength == 0 && r.Header["Expect"] != nil {
+		continueEmpty(w, r)
+	}
 	q, _ := h.requests.Get().(*request)
 	if q == nil {
 		q = new(request)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"atoll/internal/disk"
@@ -195,4 +196,14 @@ func (q *request) log(took time.Duration) {
 		level = max(level, slog.LevelError)
 	}
 	l.LogAttrs(q.ctx, level, "s3", attrs[:n]...)
+}
+
+// continueEmpty sends the 100 Continue that a request without a body waits
+// for. net/http leaves it out, as it may (RFC 9110, 10.1.1), but botocore
+// before 1.31 takes the next answer on a connection for a part of this one if
+// no 100 came first, and hangs. There is no body to be spared.
+func continueEmpty(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 && r.ProtoAtLeast(1, 1) && strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
+		w.WriteHeader(http.StatusContinue)
+	}
 }
