@@ -19,7 +19,7 @@
 // Segments. A segment is written strictly in order by one stream. When it is
 // full it is sealed: a footer is appended and the file synced, after which it
 // never changes. Open scans the segments that a crash left unsealed, cuts off
-// the torn tail and seals them; sealed ones are not scanned. FORMAT.md has
+// the torn tail and seals them; sealed ones are not scanned. docs/formats.md has
 // the layout byte by byte.
 //
 // Collecting. The compactor above decides what is garbage:

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Sizes of the format, in bytes. FORMAT.md describes them.
+// Sizes of the format, in bytes. docs/formats.md describes them.
 const (
 	// BlockSize is the unit of checksums within an extent.
 	BlockSize = 64 << 10
