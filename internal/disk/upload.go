@@ -107,6 +107,14 @@ func (u *Upload) Write(p []byte) (int, error) {
 		}
 	}
 	for len(p) > 0 {
+		if u.n == 0 && len(p) >= extentSize { // no need to gather
+			u.size += extentSize
+			if err := u.flush(p[:extentSize]); err != nil {
+				return total - len(p), err
+			}
+			p = p[extentSize:]
+			continue
+		}
 		if u.buf == nil {
 			b, err := u.v.disk.store.buffers.get(u.ctx)
 			if err != nil {
