@@ -129,12 +129,12 @@ func TestStalledBody(t *testing.T) {
 func TestStalledReader(t *testing.T) {
 	m := &waitMetrics{ch: make(chan string, 10)}
 	e := newEnv(t, func(o *Options) { o.StallTimeout, o.Metrics = 50*time.Millisecond, m })
-	u, err := e.view().NewUpload(t.Context(), 64<<20)
+	u, err := e.view().NewUpload(t.Context(), 24<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer u.Abort()
-	for range 64 {
+	for range 24 {
 		if _, err := u.Write(make([]byte, 1<<20)); err != nil {
 			t.Fatal(err)
 		}

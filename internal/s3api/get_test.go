@@ -428,7 +428,7 @@ func TestDirectoriesAsObjects(t *testing.T) {
 // TestGetServesOneVersion overwrites and deletes an object while it is read.
 func TestGetServesOneVersion(t *testing.T) {
 	e := newEnv(t)
-	old := randomBody(40 << 20)
+	old := randomBody(16 << 20)
 	e.put("k", string(old))
 	r, err := e.http.Do(e.req("GET", path("k")).sign().Request)
 	if err != nil {

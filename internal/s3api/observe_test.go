@@ -180,7 +180,7 @@ func TestDiskGone(t *testing.T) {
 func TestClientGone(t *testing.T) {
 	m := &waitMetrics{ch: make(chan string, 10)}
 	e := newEnv(t, func(o *Options) { o.Metrics = m })
-	e.put("k", string(randomBody(40<<20)))
+	e.put("k", string(randomBody(16<<20)))
 	<-m.ch
 	r, err := e.http.Do(e.req("GET", path("k")).payload(sigv4.UnsignedPayload).sign().Request)
 	if err != nil {

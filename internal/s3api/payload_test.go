@@ -19,11 +19,8 @@ import (
 var sizes = []int{0, 1, 4096, 4097, 64 << 10, 256 << 10, 256<<10 + 1, 1<<20 + 17}
 
 func randomBody(n int) []byte {
-	r := rand.New(rand.NewPCG(1, uint64(n)))
 	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(r.Uint32())
-	}
+	_, _ = rand.NewChaCha8([32]byte{byte(n)}).Read(b)
 	return b
 }
 
