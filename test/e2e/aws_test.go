@@ -64,10 +64,17 @@ func newAWSCLI(t *testing.T, program string, d disk) *awsCLI {
 	t.Helper()
 	dir := t.TempDir()
 	c := &awsCLI{program: program, d: d, dir: dir, plain: d.awsEnv(filepath.Join(dir, "plain")), whole: d.awsEnv(filepath.Join(dir, "whole"))}
-	// docs/clients.md: no multipart below 5 GB
-	_, err := run(t.Context(), c.whole, program, "configure", "set", "default.s3.multipart_threshold", "5GB")
-	must(t, "aws configure set", err)
+	// docs/clients.md: no multipart below 5 GB; version 1 of the cli presigns
+	// with signature version 2 unless told.
+	configure(t, c.whole, program, "default.s3.multipart_threshold", "5GB")
+	configure(t, c.plain, program, "default.s3.signature_version", "s3v4")
 	return c
+}
+
+func configure(t *testing.T, env []string, program, name, value string) {
+	t.Helper()
+	_, err := run(t.Context(), env, program, "configure", "set", name, value)
+	must(t, "aws configure set", err)
 }
 
 func (c *awsCLI) url(key string) string { return "s3://" + c.d.Bucket + "/" + key }
@@ -82,11 +89,11 @@ func (c *awsCLI) s3(ctx context.Context, args ...string) error {
 }
 
 func (c *awsCLI) put(ctx context.Context, file, key string) error {
-	return c.s3(ctx, "cp", "--quiet", file, c.url(key))
+	return c.s3(ctx, "cp", "--only-show-errors", file, c.url(key))
 }
 
 func (c *awsCLI) get(ctx context.Context, key, file string) error {
-	return c.s3(ctx, "cp", "--quiet", c.url(key), file)
+	return c.s3(ctx, "cp", "--only-show-errors", c.url(key), file)
 }
 
 func (c *awsCLI) getRange(ctx context.Context, key string, off, n int) ([]byte, error) {
@@ -124,19 +131,19 @@ func (c *awsCLI) list(ctx context.Context, prefix string) ([]string, error) {
 }
 
 func (c *awsCLI) upload(ctx context.Context, dir, prefix string) error {
-	return c.s3(ctx, "sync", "--quiet", dir, c.url(prefix))
+	return c.s3(ctx, "sync", "--only-show-errors", dir, c.url(prefix))
 }
 
 func (c *awsCLI) download(ctx context.Context, prefix, dir string) error {
-	return c.s3(ctx, "sync", "--quiet", c.url(prefix), dir)
+	return c.s3(ctx, "sync", "--only-show-errors", c.url(prefix), dir)
 }
 
 func (c *awsCLI) remove(ctx context.Context, key string) error {
-	return c.s3(ctx, "rm", "--quiet", c.url(key))
+	return c.s3(ctx, "rm", "--only-show-errors", c.url(key))
 }
 
 func (c *awsCLI) putWhole(ctx context.Context, file, key string) error {
-	_, err := c.call(ctx, c.whole, "s3", "cp", "--quiet", file, c.url(key))
+	_, err := c.call(ctx, c.whole, "s3", "cp", "--only-show-errors", file, c.url(key))
 	return err
 }
 
@@ -147,11 +154,11 @@ func (c *awsCLI) putMultipart(ctx context.Context, file, key string) error {
 // copyObject tries both commands that copy on the server. A refused move must
 // leave its source, which checkRefusals verifies.
 func (c *awsCLI) copyObject(ctx context.Context, from, to string) error {
-	cp := c.s3(ctx, "cp", "--quiet", c.url(from), c.url(to))
+	cp := c.s3(ctx, "cp", "--only-show-errors", c.url(from), c.url(to))
 	if cp == nil {
 		return nil
 	}
-	mv := c.s3(ctx, "mv", "--quiet", c.url(from), c.url(to))
+	mv := c.s3(ctx, "mv", "--only-show-errors", c.url(from), c.url(to))
 	if mv == nil {
 		return nil
 	}
