@@ -11,6 +11,7 @@ import (
 
 	"atoll/internal/disk"
 	"atoll/internal/errs"
+	"atoll/internal/kv"
 	"atoll/internal/kv/pebblekv"
 )
 
@@ -196,16 +197,26 @@ func (m *machine) check(t *rapid.T) {
 	}
 }
 
+// wipe empties the store, which costs less than to open a new one.
+func (m *machine) wipe(t *rapid.T) {
+	err := m.kv.Update(ctx, func(t kv.Txn) error { return t.DeleteRange([]byte{0}, []byte{0xff}) })
+	if err != nil {
+		t.Fatalf("wipe: %v", err)
+	}
+	m.disks, m.removed, m.keys = map[string]*modelDisk{}, map[string]bool{}, map[string]string{}
+	m.c, m.core = openOn(t, m.kv)
+}
+
 func TestModel(t *testing.T) {
+	m := &machine{fs: vfs.NewMem()}
+	m.kv = openKV(t, m.fs)
+	defer func() {
+		if err := m.kv.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	}()
 	rapid.Check(t, func(t *rapid.T) {
-		m := &machine{fs: vfs.NewMem(), disks: map[string]*modelDisk{}, removed: map[string]bool{}, keys: map[string]string{}}
-		m.kv = openKV(t, m.fs)
-		defer func() {
-			if err := m.kv.Close(); err != nil {
-				t.Fatalf("close: %v", err)
-			}
-		}()
-		m.c, m.core = openOn(t, m.kv)
+		m.wipe(t)
 		t.Repeat(map[string]func(*rapid.T){
 			"create": m.create, "delete": m.delete, "addUser": m.addUser, "removeUser": m.removeUser,
 			"addKey": m.addKey, "removeKey": m.removeKey, "reopen": m.reopen, "": m.check,

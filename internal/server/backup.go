@@ -42,8 +42,12 @@ func (s *server) backup(ctx context.Context, dir string) error {
 func (s *server) copyStore(ctx context.Context, dir string) error {
 	thaw := s.st.blob.Freeze()
 	defer thaw()
-	if err := s.st.kv.Checkpoint(filepath.Join(dir, metaDir)); err != nil {
+	meta := filepath.Join(dir, metaDir)
+	if err := s.st.kv.Checkpoint(meta); err != nil {
 		return err
+	}
+	if err := os.Chmod(meta, 0o700); err != nil {
+		return errs.E("backup", dir, errs.Other, err)
 	}
 	if err := ctx.Err(); err != nil {
 		return errs.E("backup", dir, errs.Canceled, err)

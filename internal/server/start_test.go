@@ -23,6 +23,12 @@ func TestFirstAndSecondStart(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, fi, err)
 		}
 	}
+	for _, name := range []string{metaDir, blobDir} {
+		fi, err := os.Stat(filepath.Join(dir, name))
+		if err != nil || fi.Mode().Perm() != 0o700 {
+			t.Errorf("%s: %v, %v", name, fi, err)
+		}
+	}
 	e, err := ReadEndpoints(dir)
 	if err != nil || e.Control != r.e.Control || e.S3 != r.e.S3 || e.FirstAPIKey != "" || e.PID != os.Getpid() {
 		t.Errorf("endpoint.json: %+v, %v", e, err)

@@ -52,6 +52,11 @@ func openStores(ctx context.Context, d *dataDir, key catalog.MasterKey, cfg *Con
 			err = errors.Join(err, st.close())
 		}
 	}()
+	// Small contents are in there: others on the machine have no business
+	// in it, even if the data directory itself was made for all to see.
+	if err := os.MkdirAll(d.meta(), 0o700); err != nil {
+		return st, err
+	}
 	replay := walBytes(d.meta())
 	st.kv, err = pebblekv.Open(pebblekv.Options{
 		Dir: d.meta(), Split: disk.Split, CacheBytes: parts.cache, MemTableBytes: parts.memTable,
