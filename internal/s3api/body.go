@@ -89,7 +89,7 @@ func (b *body) memory() int64 {
 	if b.size <= smallBody {
 		return int64(bufferSizes[classOf(b.size)])
 	}
-	return pipelineBlocks * smallBody
+	return pipelineBlocks * blockBytes
 }
 
 // readSmall reads the whole of a small body into a pooled buffer, and does
@@ -241,10 +241,14 @@ func (b *body) receiveLarge(sink io.Writer) error {
 func (b *body) pump(p *pipeline, quick hash.Hash, sink io.Writer) error {
 	for left := b.size; left > 0; {
 		blk := p.next()
-		data := blk.buf.b[:min(left, smallBody)]
-		b.q.extendRead()
-		if err := b.fill(data); err != nil {
-			return err
+		data := blk.buf.b[:min(left, blockBytes)]
+		for rest := data; len(rest) > 0; {
+			n := min(len(rest), smallBody) // what has to arrive before the client counts as stalled
+			b.q.extendRead()
+			if err := b.fill(rest[:n]); err != nil {
+				return err
+			}
+			rest = rest[n:]
 		}
 		if left == b.size {
 			b.look(data)

@@ -2,13 +2,15 @@ package s3api
 
 import "sync"
 
-// Sizes of pooled buffers. A body up to the largest is read whole, hashed and
+// Sizes of pooled buffers. A body up to smallBody is read whole, hashed and
 // written; a larger one goes through a pipeline of a few of the largest.
-var bufferSizes = [...]int{4 << 10, 16 << 10, 64 << 10, 256 << 10}
+var bufferSizes = [...]int{4 << 10, 16 << 10, 64 << 10, smallBody, blockBytes}
 
 const (
-	smallBody      = 256 << 10
-	pipelineBlocks = 4
+	smallBody = 256 << 10
+	// blockBytes is the length of an extent, so that the core need not copy.
+	blockBytes     = 1 << 20
+	pipelineBlocks = 3
 )
 
 // bufferPools has a pool for each size.
