@@ -1,0 +1,292 @@
+package disk
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+
+	"atoll/internal/blob"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+// A world is what a disk shows: of each branch and checkpoint its paths with
+// what each holds.
+type world map[Ref]map[string]string
+
+func (w world) clone() world {
+	c := world{}
+	for ref, files := range w {
+		c[ref] = maps.Clone(files)
+	}
+	return c
+}
+
+func (w world) equal(o world) bool {
+	return maps.EqualFunc(w, o, func(a, b map[string]string) bool { return maps.Equal(a, b) })
+}
+
+// crashStep is one atomic operation: on the disk, and on the world.
+type crashStep struct {
+	name string
+	do   func(e *env) error
+	then func(w world)
+}
+
+// powerCut takes a copy of the file system as after a power cut before every
+// sync, opens the stores on it and checks them.
+type powerCut struct {
+	t     *testing.T
+	mem   *vfs.MemFS
+	bo    blob.Options
+	rng   *rand.Rand
+	steps []crashStep
+
+	mu     sync.Mutex
+	on     bool
+	acked  int     // steps acknowledged
+	worlds []world // by number of steps done
+	cuts   int
+}
+
+func (c *powerCut) String() string { return "power cut" }
+
+func (c *powerCut) MaybeError(op errorfs.Op) error {
+	switch op.Kind {
+	case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
+	default:
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.on || c.t.Failed() {
+		return nil
+	}
+	c.cuts++
+	c.check(0)
+	if c.cuts%3 == 0 {
+		c.check(c.rng.IntN(101))
+	}
+	return nil
+}
+
+// check opens a copy after a power cut that lost all but some of what was not
+// synced. All steps that were acknowledged are there, the next one wholly or
+// not at all, and the rows are sound.
+func (c *powerCut) check(percent int) {
+	t := &crashT{T: c.t, at: fmt.Sprintf("cut %d, %d%% of what was not synced, after step %d", c.cuts, percent, c.acked)}
+	e := &env{t: t, fs: c.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: c.rng}), bo: c.bo,
+		opts: Options{NoCompaction: true, GatherMax: -1}}
+	e.bo.FS = e.fs
+	e.open()
+	got := worldOf(t, e)
+	next := c.acked
+	if !got.equal(c.worlds[next]) {
+		if next++; next >= len(c.worlds) || !got.equal(c.worlds[next]) {
+			t.Errorf("neither what was acknowledged nor the next step (%s)\ngot  %v\nwant %v", c.steps[min(c.acked, len(c.steps)-1)].name, got, c.worlds[c.acked])
+		}
+	}
+	if !c.t.Failed() {
+		e.audit(t, testDisk)
+	}
+	if !c.t.Failed() && c.cuts%4 == 0 {
+		put(t, e.root(), "after", []byte("the crash"))
+		if c.cuts%8 == 0 {
+			e.collect()
+		}
+		got[Ref{Branch: RootBranch}]["after"] = digest([]byte("the crash"))
+		e.reopen()
+		if again := worldOf(t, e); !again.equal(got) {
+			t.Errorf("after another restart\ngot  %v\nwant %v", again, got)
+		}
+	}
+	e.close()
+}
+
+// crashT says where it failed.
+type crashT struct {
+	*testing.T
+	at string
+}
+
+func (t *crashT) Errorf(format string, args ...any) { t.T.Errorf(t.at+": "+format, args...) }
+func (t *crashT) Fatalf(format string, args ...any) { t.T.Fatalf(t.at+": "+format, args...) }
+
+func digest(b []byte) string {
+	n := uint64(len(b))
+	for _, c := range b {
+		n = n*1099511628211 + uint64(c)
+	}
+	return fmt.Sprintf("%d:%x", len(b), n)
+}
+
+// worldOf reads everything that a disk shows.
+func worldOf(t testing.TB, e *env) world {
+	t.Helper()
+	w := world{}
+	d := e.root().disk
+	branches, err := d.Branches(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range branches {
+		refs := []Ref{{Branch: b.Name}}
+		points, err := d.Checkpoints(ctx, b.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range points {
+			refs = append(refs, Ref{b.Name, p.Name})
+		}
+		for _, ref := range refs {
+			w[ref] = map[string]string{}
+			v := e.view(ref)
+			for _, k := range listAll(t, v, ListOptions{}, 50) {
+				data, _, err := get(v, k.Key)
+				if err != nil {
+					t.Fatalf("get %s: %v", k.Key, err)
+				}
+				w[ref][k.Key] = digest(data)
+			}
+		}
+	}
+	return w
+}
+
+var rootRef = Ref{Branch: RootBranch}
+
+func stepPut(ref Ref, path string, size int, seed uint64) crashStep {
+	data := randomBytes(size, seed)
+	return crashStep{"put " + path, func(e *env) error {
+		_, err := tryPut(e.view(ref), path, data, PutOptions{})
+		return err
+	}, func(w world) { w[ref][path] = digest(data) }}
+}
+
+func stepRemove(ref Ref, path string) crashStep {
+	return crashStep{"remove " + path, func(e *env) error {
+		_, err := e.view(ref).Remove(ctx, path, RemoveOptions{})
+		return err
+	}, func(w world) { delete(w[ref], path) }}
+}
+
+func stepRename(ref Ref, from, to string, flags RenameFlags) crashStep {
+	return crashStep{"rename " + from, func(e *env) error {
+		return e.view(ref).Rename(ctx, RootIno, from, RootIno, to, flags, 0)
+	}, func(w world) {
+		f := w[ref]
+		a, b := f[from], f[to]
+		delete(f, from)
+		f[to] = a
+		if flags == RenameExchange {
+			f[from] = b
+		}
+	}}
+}
+
+// stepInode changes the file path, whose contents become want.
+func stepInode(ref Ref, name, path string, want []byte, do func(v *View, ino Ino) error) crashStep {
+	return crashStep{name + " " + path, func(e *env) error {
+		v := e.view(ref)
+		a, err := v.Stat(ctx, path, false)
+		if err != nil {
+			return err
+		}
+		return do(v, a.Ino)
+	}, func(w world) { w[ref][path] = digest(want) }}
+}
+
+func stepDisk(name string, do func(d *Disk) error, then func(w world)) crashStep {
+	return crashStep{name, func(e *env) error { return do(e.root().disk) }, then}
+}
+
+func stepQuiet(name string, do func(e *env)) crashStep {
+	return crashStep{name, func(e *env) error { do(e); return nil }, func(world) {}}
+}
+
+func crashScript() []crashStep {
+	fork, cp := Ref{Branch: "f"}, Ref{RootBranch, "c"}
+	b, sparse := randomBytes(5000, 2), make([]byte, ChunkSize+50)
+	copy(sparse, b)
+	copy(sparse[ChunkSize-50:], randomBytes(100, 50))
+	first := slices.Clone(sparse[:ChunkSize])
+	return []crashStep{
+		stepPut(rootRef, "a", 10, 1),
+		stepPut(rootRef, "b", 5000, 2),
+		stepPut(rootRef, "d/e/f", 200_000, 3),
+		stepPut(rootRef, "a", 4000, 4),
+		stepDisk("checkpoint", func(d *Disk) error { return d.Checkpoint(ctx, "", "c") }, func(w world) { w[cp] = maps.Clone(w[rootRef]) }),
+		stepPut(rootRef, "a", 20, 5),
+		stepRemove(rootRef, "d/e/f"),
+		stepDisk("fork", func(d *Disk) error { return d.Fork(ctx, Ref{}, "f") }, func(w world) { w[fork] = maps.Clone(w[rootRef]) }),
+		stepInode(rootRef, "write", "b", first, func(v *View, ino Ino) error {
+			_, err := v.WriteAt(ctx, ino, sparse[ChunkSize-50:ChunkSize], ChunkSize-50, 0)
+			return err
+		}),
+		stepInode(rootRef, "write", "b", sparse, func(v *View, ino Ino) error {
+			_, err := v.WriteAt(ctx, ino, sparse[ChunkSize:], ChunkSize, 0)
+			return err
+		}),
+		stepPut(fork, "g", 300_000, 6),
+		stepRename(fork, "a", "b", 0),
+		stepRename(rootRef, "a", "b", RenameExchange),
+		stepRemove(fork, "g"),
+		stepQuiet("jobs and compaction", (*env).collect),
+		stepDisk("delete checkpoint", func(d *Disk) error { return d.DeleteCheckpoint(ctx, "", "c") }, func(w world) { delete(w, cp) }),
+		stepDisk("delete branch", func(d *Disk) error { return d.DeleteBranch(ctx, "f") }, func(w world) { delete(w, fork) }),
+		stepQuiet("jobs and compaction", (*env).collect),
+		stepPut(rootRef, "h", 900_000, 7),
+		stepPut(rootRef, "h", 900_001, 8),
+		stepPut(rootRef, "i", 900_002, 9),
+		stepRemove(rootRef, "h"),
+		stepQuiet("restart", (*env).reopen),
+		stepQuiet("jobs and compaction", (*env).collect),
+		stepQuiet("an upload that is given up", func(e *env) { startUpload(e.t.(*testing.T), e.root(), 29<<20).Abort() }),
+		stepPut(rootRef, "j", 29<<20, 10),
+		stepRemove(rootRef, "j"),
+	}
+}
+
+func TestPowerCuts(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	c := &powerCut{t: t, mem: mem, rng: rand.New(rand.NewPCG(1, 2)), steps: crashScript(),
+		bo: blob.Options{Dir: "blob", PreallocateBytes: -1, SegmentBytes: 1 << 20}}
+	e := &env{t: t, fs: errorfs.Wrap(mem, c), bo: c.bo, opts: Options{NoCompaction: true, GatherMax: -1}}
+	e.bo.FS = e.fs
+	e.open()
+	e.root()
+	w := world{rootRef: {}}
+	c.worlds = append(c.worlds, w)
+	for _, s := range c.steps {
+		w = w.clone()
+		s.then(w)
+		c.worlds = append(c.worlds, w)
+	}
+	c.mu.Lock()
+	c.on = true
+	c.mu.Unlock()
+	for i, s := range c.steps {
+		if err := s.do(e); err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+		c.mu.Lock()
+		c.acked = i + 1
+		c.mu.Unlock()
+	}
+	c.mu.Lock()
+	c.on = false
+	c.mu.Unlock()
+	if got := worldOf(t, e); !got.equal(w) {
+		t.Errorf("at the end\ngot  %v\nwant %v", got, w)
+	}
+	e.audit(t, testDisk)
+	e.close()
+	if c.cuts < 60 {
+		t.Errorf("only %d power cuts", c.cuts)
+	}
+	t.Logf("%d power cuts", c.cuts)
+}
