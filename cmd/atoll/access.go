@@ -77,7 +77,7 @@ With boto3:
   s3 = boto3.client("s3", endpoint_url="%[2]s", region_name="%[3]s",
                     aws_access_key_id="%[4]s",
                     aws_secret_access_key="%[5]s",
-                    config=Config(s3={"addressing_style": "path"}))
+                    config=Config(signature_version="s3v4", s3={"addressing_style": "path"}))
   s3.put_object(Bucket="%[1]s", Key="hello.txt", Body=b"hello")
   print(s3.get_object(Bucket="%[1]s", Key="hello.txt")["Body"].read())
 `, x.Bucket, x.Endpoint, x.Region, x.AccessKeyID, x.SecretAccessKey, pathStyle)

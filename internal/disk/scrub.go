@@ -9,13 +9,14 @@ import (
 
 // Stats are counters since Open.
 type Stats struct {
-	CompactedBytes  int64 // of segment files that were removed
-	CompactErrors   int64 // compaction passes that stopped at an error
-	ScrubErrors     int64 // extents that failed their checksum in the background
-	ResumedUploads  int   // uploads that a stop cut off, freed by Open
-	ResumedOrphans  int   // open files without a name, freed by Open
-	JobsWaiting     int   // background jobs
-	RowCacheCommits uint64
+	CompactedBytes  int64  // of segment files that were removed
+	CompactErrors   int64  // compaction passes that stopped at an error
+	ScrubErrors     int64  // extents that failed their checksum in the background
+	ResumedUploads  int    // uploads that a stop cut off, freed by Open
+	ResumedOrphans  int    // open files without a name, freed by Open
+	ResumedJobs     int    // background jobs that Open found
+	JobsWaiting     int    // background jobs now
+	RowCacheCommits uint64 // groups of changes, compaction's included, that ended
 }
 
 // Stats returns the store's counters.
@@ -27,7 +28,7 @@ func (s *Store) Stats() Stats {
 	}
 	s.jobs.mu.Unlock()
 	return Stats{CompactedBytes: s.compacted.Load(), CompactErrors: s.compactErrors.Load(), ScrubErrors: s.scrubErrors.Load(),
-		ResumedUploads: s.resumed.uploads, ResumedOrphans: s.resumed.orphans, JobsWaiting: waiting,
+		ResumedUploads: s.resumed.uploads, ResumedOrphans: s.resumed.orphans, ResumedJobs: s.resumed.jobs, JobsWaiting: waiting,
 		RowCacheCommits: s.rows.commits.Load()}
 }
 

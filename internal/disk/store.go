@@ -95,8 +95,8 @@ type Store struct {
 	jobs    *jobRunner
 	compact compactor
 
-	resumed       struct{ uploads, orphans int } // by Open
-	compacted     atomic.Int64                   // bytes of removed segments
+	resumed       struct{ uploads, orphans, jobs int } // by Open
+	compacted     atomic.Int64                         // bytes of removed segments
 	compactErrors atomic.Int64
 	scrubErrors   atomic.Int64
 }
@@ -113,6 +113,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := s.resume(ctx); err != nil {
 		return nil, err
 	}
+	s.resumed.jobs = len(s.jobs.queue)
 	s.jobs.start()
 	if !o.NoCompaction {
 		s.compact.start()

@@ -89,7 +89,7 @@ func (b *body) memory() int64 {
 	if b.size <= smallBody {
 		return int64(bufferSizes[classOf(b.size)])
 	}
-	return pipelineBlocks * blockBytes
+	return min(pipelineBlocks, (b.size+blockBytes-1)/blockBytes) * blockBytes
 }
 
 // readSmall reads the whole of a small body into a pooled buffer, and does

@@ -235,7 +235,7 @@ func (b *budget) TryAcquire(n int64) bool {
 func (b *budget) Release(n int64) { b.ch <- n + <-b.ch }
 
 func TestMemoryBudget(t *testing.T) {
-	b := newBudget(3300 << 10)
+	b := newBudget(1100 << 10)
 	e := newEnv(t, func(o *Options) { o.Memory = b })
 	e.put("k", "v")
 	e.put("large", string(randomBody(1<<20)))

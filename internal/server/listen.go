@@ -37,10 +37,12 @@ func openDoor(name, addr string, h http.Handler, maxHeader int, certs *certStore
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	d := &door{name: name, ln: ln, tls: certs != nil, srv: &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
+		Handler: h,
+		// net/http would answer "OPTIONS *" itself, without the S3 headers.
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            headerTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeader,
 		// What goes wrong on single connections is the client's business.
 		ErrorLog: slog.NewLogLogger(log.With("door", name).Handler(), slog.LevelDebug),
 	}}

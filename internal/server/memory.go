@@ -35,19 +35,21 @@ func defaultMemory() Size {
 // split is how the memory budget is divided, in bytes.
 type split struct {
 	cache    int64 // Pebble's block cache
+	rows     int64 // the core's cache of hot rows
 	memTable int64 // one memtable; up to four are in memory in a burst
 	uploads  int64 // buffers of uploads in the core
 	requests int64 // buffers of requests in the S3 door
 	heap     int64 // soft limit of Go's heap
 }
 
-// divide splits a budget. A quarter caches metadata and an eighth each goes
-// to the two kinds of buffers; memtables beyond 32 MiB gain nothing. What is
+// divide splits a budget. An eighth caches blocks of metadata, a thirty-second
+// hot rows, and an eighth each goes to the two kinds of buffers; memtables beyond 32 MiB gain nothing. What is
 // left is for everything that has no bound of its own: requests, connections,
 // indexes, and the garbage of all this.
 func divide(total int64) split {
 	s := split{
-		cache:    total / 4,
+		cache:    total / 8,
+		rows:     min(max(total/32, 1<<20), 64<<20),
 		memTable: min(max(total/64, 4<<20), 32<<20),
 		uploads:  total / 8,
 		requests: total / 8,

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"atoll/internal/blob"
+	"atoll/internal/disk"
 	"atoll/internal/kv/pebblekv"
 )
 
@@ -70,8 +71,22 @@ func (f *figures[T]) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// watch registers the figures of both stores.
-func (m *metrics) watch(kv *pebblekv.Store, b *blob.Store) error {
+func diskFigures() []figure[disk.Stats] {
+	type m = disk.Stats
+	return []figure[m]{
+		fig("atoll_compaction_removed_bytes_total", "Segment files that compaction removed, in bytes.", counter, func(v *m) float64 { return float64(v.CompactedBytes) }),
+		fig("atoll_compaction_errors_total", "Compaction passes that stopped at an error. Nothing is removed then.", counter, func(v *m) float64 { return float64(v.CompactErrors) }),
+		fig("atoll_scrub_errors_total", "Extents that failed their checksum in the background. Anything but 0 wants an operator.", counter, func(v *m) float64 { return float64(v.ScrubErrors) }),
+		fig("atoll_jobs_waiting", "Background jobs (freeing, settling) under way or waiting.", gauge, func(v *m) float64 { return float64(v.JobsWaiting) }),
+		fig("atoll_disk_commits_total", "Groups of changes that became durable.", counter, func(v *m) float64 { return float64(v.RowCacheCommits) }),
+	}
+}
+
+// watch registers the figures of the stores.
+func (m *metrics) watch(kv *pebblekv.Store, b *blob.Store, d *disk.Store) error {
+	if err := m.registry.Register(&figures[disk.Stats]{d.Stats, diskFigures()}); err != nil {
+		return err
+	}
 	if err := m.registry.Register(&figures[pebblekv.Metrics]{kv.Metrics, metaFigures()}); err != nil {
 		return err
 	}

@@ -80,7 +80,8 @@ func openStores(ctx context.Context, d *dataDir, key catalog.MasterKey, cfg *Con
 		return st, err
 	}
 	st.disks, err = disk.Open(ctx, disk.Options{
-		KV: st.kv, Blob: st.blob, Now: cfg.Now, Rand: cfg.Rand, Logger: log.With("store", "disk"), UploadMemory: parts.uploads,
+		KV: st.kv, Blob: st.blob, Now: cfg.Now, Rand: cfg.Rand, Logger: log.With("store", "disk"),
+		UploadMemory: parts.uploads, CacheBytes: parts.rows,
 	})
 	if err != nil {
 		return st, err
@@ -91,7 +92,7 @@ func openStores(ctx context.Context, d *dataDir, key catalog.MasterKey, cfg *Con
 		return st, err
 	}
 	st.report(d, replay, resumed, log)
-	return st, m.watch(st.kv, st.blob)
+	return st, m.watch(st.kv, st.blob, st.disks)
 }
 
 // report says in one line what the start found.
@@ -106,6 +107,7 @@ func (st *stores) report(d *dataDir, replay int64, resumed catalog.Resumed, log 
 	r := st.blob.Recovery()
 	log.Info(text, "data", d.path, "walBytesReplayed", replay, "segments", r.Segments,
 		"segmentsRecovered", r.Recovered, "segmentsRemoved", r.Removed, "tornBytesCut", r.BytesCut,
+		"uploadsAbandoned", st.disks.Stats().ResumedUploads, "jobsResumed", st.disks.Stats().ResumedJobs,
 		"disksCreated", resumed.Created, "disksDeleted", resumed.Deleted)
 	if r.BytesLost > 0 {
 		log.Error("segments are damaged: stop the server and run atoll fsck", "bytesUnreadable", r.BytesLost)
