@@ -10,7 +10,7 @@ const (
 	smallBody = 256 << 10
 	// blockBytes is the length of an extent, so that the core need not copy.
 	blockBytes     = 1 << 20
-	pipelineBlocks = 3
+	pipelineBlocks = 2
 )
 
 // bufferPools has a pool for each size.
