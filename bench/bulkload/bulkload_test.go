@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -45,7 +44,7 @@ func TestPlaces(t *testing.T) {
 		}
 		for _, p := range []int{0, 1, 999, 1000, 1700, 2499} {
 			if got := k.at(p); got != all[p] {
-				t.Error(fmt.Sprintf("%+v, place %d: %s, want %s", k, p, got, all[p]))
+				t.Errorf("%+v, place %d: %s, want %s", k, p, got, all[p])
 			}
 		}
 	}

@@ -292,13 +292,6 @@ func tablePrefix(table byte) func() []byte { return func() []byte { return table
 
 func remove([]byte) []byte  { return nil }
 func garbage([]byte) []byte { return []byte{0x63, 1, 2} }
-func firstInoOf(v []byte) uint64 {
-	var a Attr
-	if decodeAttr(v, &a) != nil {
-		return 0
-	}
-	return uint64(a.Ino)
-}
 
 func changeAttr(fn func(*Attr)) func([]byte) []byte {
 	return func(v []byte) []byte {
