@@ -140,7 +140,7 @@ func (e *env) check(repair bool, known []ID) (sum Summary, found []Problem) {
 // offline runs fn on the two stores while nothing else uses them.
 func (e *env) offline(readOnly bool, fn func(*pebblekv.Store, *blob.Store)) {
 	e.t.Helper()
-	k, err := pebblekv.Open(pebblekv.Options{Dir: "meta", FS: e.fs, Split: Split, ReadOnly: readOnly,
+	k, err := pebblekv.Open(pebblekv.Options{Dir: "meta", FS: e.fs, Split: Split, ReadOnly: readOnly, CacheBytes: 1 << 20, MemTableBytes: 4 << 20,
 		OnFatal: func(err error) { e.t.Errorf("offline: %v", err) }})
 	if err != nil {
 		e.t.Fatal(err)
