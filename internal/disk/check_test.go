@@ -179,10 +179,10 @@ func TestCheckHealthy(t *testing.T) {
 // TestCheckWhileWorkIsLeft checks stores whose jobs did not end, whose upload
 // was not committed and with a file open that has no name.
 func TestCheckWhileWorkIsLeft(t *testing.T) {
-	b := newBusy(t, 42, 200)
+	b := newBusy(t, 42, 80)
 	v := b.views[0]
 	for i := range 4 {
-		put(t, v, fmt.Sprintf("big%d", i), randomBytes(3*ChunkSize, uint64(i)))
+		put(t, v, fmt.Sprintf("big%d", i), randomBytes(ChunkSize+1, uint64(i)))
 	}
 	if err := b.d.Checkpoint(ctx, "", "last"); err != nil {
 		t.Fatal(err)
@@ -201,7 +201,7 @@ func TestCheckWhileWorkIsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.Copy(u, bytes.NewReader(randomBytes(12*ChunkSize, 5))); err != nil {
+	if _, err := io.Copy(u, bytes.NewReader(make([]byte, 9*ChunkSize))); err != nil {
 		t.Fatal(err)
 	}
 	if !u.staged {
