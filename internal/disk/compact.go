@@ -20,6 +20,8 @@ import (
 const (
 	// garbageShare of a segment's payload must be dead before it is moved.
 	garbageShare  = 0.4
+	fullShare     = 0.1      // the same, when the free space has run out
+	sealGarbage   = 32 << 20 // bytes: a segment being filled with more dead is sealed
 	compactEvery  = time.Second
 	moveBatch     = 24
 	moveBatchSize = 8 << 20
@@ -104,12 +106,26 @@ func (s *Store) recount(ctx context.Context) error {
 }
 
 // Compact makes one pass over the sealed segments and returns how many bytes
-// of files it removed.
+// of files it removed. When space has run out, the segments being filled are
+// sealed first: what was deleted may all be in them, and as long as nothing can
+// be appended they would never fill up and be looked at.
 func (s *Store) Compact(ctx context.Context) (freed int64, err error) {
 	s.compact.mu.Lock()
 	defer s.compact.mu.Unlock()
-	for _, g := range s.blob.Segments() {
-		if !g.Sealed || g.Uploads > 0 || float64(g.Payload-g.Live) < garbageShare*float64(g.Payload) {
+	share := garbageShare
+	full := s.blob.CheckRoom(1) != nil
+	if full {
+		share = fullShare
+	}
+	segments := s.blob.Segments()
+	if full || wantsSeal(segments) {
+		if err := s.blob.Seal(ctx); err != nil {
+			return 0, err
+		}
+		segments = s.blob.Segments()
+	}
+	for _, g := range segments {
+		if !g.Sealed || g.Uploads > 0 || float64(g.Payload-g.Live) < share*float64(g.Payload) {
 			continue
 		}
 		ok, err := s.compactSegment(ctx, g)
@@ -122,6 +138,18 @@ func (s *Store) Compact(ctx context.Context) (freed int64, err error) {
 		}
 	}
 	return freed, nil
+}
+
+// wantsSeal tells whether a segment that is being filled holds so much that is
+// dead that it should not wait until it is full.
+func wantsSeal(segments []blob.Info) bool {
+	for _, g := range segments {
+		dead := g.Payload - g.Live
+		if !g.Sealed && dead >= sealGarbage && float64(dead) >= garbageShare*float64(g.Payload) {
+			return true
+		}
+	}
+	return false
 }
 
 type moving struct {

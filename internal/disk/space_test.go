@@ -187,3 +187,26 @@ func TestDeletedDiskSpaceComesBack(t *testing.T) {
 	}
 	e.audit(t, other)
 }
+
+// TestGarbageInFillingSegments checks that what was deleted gives its space
+// back although the segments that hold it are far from full.
+func TestGarbageInFillingSegments(t *testing.T) {
+	e := newEnv(t, nil, Options{NoCompaction: true})
+	v := e.root()
+	const files = 2 * sealGarbage / extentSize
+	for i := range files {
+		put(t, v, fmt.Sprintf("f%d", i), randomBytes(extentSize, uint64(i)))
+	}
+	for i := range files {
+		if _, err := v.Remove(ctx, fmt.Sprintf("f%d", i), RemoveOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.s.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	freed, err := e.s.Compact(ctx)
+	if err != nil || freed < files*extentSize {
+		t.Fatalf("compaction gave back %d bytes, err %v", freed, err)
+	}
+}
