@@ -23,6 +23,7 @@ type options struct {
 	https bool
 	data  string   // "": a temporary directory
 	flags []string // further flags of serve
+	mount string   // "": none; where a file system of mountSize is mounted for the server alone
 }
 
 // server is a running `atoll serve`.
@@ -36,6 +37,7 @@ type server struct {
 	exit    error         // of the process, valid once done is closed
 
 	S3, Control string // URLs
+	apiKey      string
 }
 
 // schemes runs a test once over HTTP and once over HTTPS.
@@ -81,7 +83,7 @@ func (s *server) tryStart() error {
 		return err
 	}
 	defer out.Close()
-	cmd := exec.Command(binary, append(args, s.o.flags...)...)
+	cmd := s.o.command(append(args, s.o.flags...))
 	cmd.Stdout, cmd.Stderr = in, log
 	// The kernel ends the server if the tests die without a cleanup.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -95,7 +97,7 @@ func (s *server) tryStart() error {
 	go func() { s.exit = cmd.Wait(); close(done) }()
 	var ready struct {
 		S3, Control string
-		PID         int
+		APIKey      string
 	}
 	if err := out.SetReadDeadline(time.Now().Add(startTimeout)); err != nil {
 		return err
@@ -108,7 +110,28 @@ func (s *server) tryStart() error {
 		return fmt.Errorf("endpoints %q: %w", line, err)
 	}
 	s.S3, s.Control = ready.S3, ready.Control
+	if ready.APIKey != "" { // shown on the first start only
+		s.apiKey = ready.APIKey
+	}
 	return nil
+}
+
+// mountSize is the size of the file system of options.mount.
+const mountSize = "384m"
+
+// command runs the binary, in a mount namespace of its own if it needs a small
+// file system: no other process sees that, and it goes when the server ends.
+func (o options) command(args []string) *exec.Cmd {
+	if o.mount == "" {
+		return exec.Command(binary, args...)
+	}
+	const script = `mount -t tmpfs -o size="$1" tmpfs "$2" && shift 2 && exec "$@"`
+	unshare := []string{"--mount"}
+	if os.Getuid() != 0 {
+		unshare = append(unshare, "--user", "--map-root-user")
+	}
+	unshare = append(unshare, "sh", "-c", script, "sh", mountSize, o.mount, binary)
+	return exec.Command("unshare", append(unshare, args...)...)
 }
 
 func (s *server) pid() int { return s.cmd.Process.Pid }
@@ -119,13 +142,19 @@ func (s *server) kill() {
 	<-s.done
 }
 
-// term asks the process to end; done tells when it has.
+// term asks the process to end. Asked twice it ends at once.
 func (s *server) term() { _ = s.cmd.Process.Signal(syscall.SIGTERM) }
 
 // stop ends the process in good order.
 func (s *server) stop() {
 	s.t.Helper()
 	s.term()
+	s.wait()
+}
+
+// wait waits for the end of a process that was asked to end.
+func (s *server) wait() {
+	s.t.Helper()
 	select {
 	case <-s.done:
 	case <-time.After(startTimeout):
@@ -174,7 +203,9 @@ type disk struct {
 // createDisk makes a disk with the command line.
 func (s *server) createDisk(name string) disk {
 	s.t.Helper()
-	out, err := exec.Command(binary, "disk", "create", name, "--data", s.data, "--json").Output()
+	cmd := exec.Command(binary, "disk", "create", name, "--url", s.Control, "--ca-cert", certs.caFile, "--json")
+	cmd.Env = append(cleanEnv(), "ATOLL_API_KEY="+s.apiKey)
+	out, err := cmd.Output()
 	if err != nil {
 		s.t.Fatalf("atoll disk create: %v\n%s%s", err, stderrOf(err), s.logTail())
 	}

@@ -22,7 +22,11 @@ import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 
 const { BUCKET: Bucket, ENDPOINT, AWS_DEFAULT_REGION } = process.env;
 
-const s3 = new S3Client({ endpoint: ENDPOINT, region: AWS_DEFAULT_REGION, forcePathStyle: true, maxAttempts: 1 });
+const options = { endpoint: ENDPOINT, region: AWS_DEFAULT_REGION, forcePathStyle: true, maxAttempts: 1 };
+const s3 = new S3Client(options);
+
+// docs/clients.md: else the checksum of an empty body is part of the URL of a PUT
+const presigner = new S3Client({ ...options, requestChecksumCalculation: "WHEN_REQUIRED" });
 
 async function* keys(Prefix) {
   for await (const page of paginateListObjectsV2({ client: s3, pageSize: 150 }, { Bucket, Prefix })) {
@@ -84,7 +88,7 @@ const operations = {
 
   async presign(operation, Key) {
     const Command = operation === "put_object" ? PutObjectCommand : GetObjectCommand;
-    console.log(await getSignedUrl(s3, new Command({ Bucket, Key }), { expiresIn: 600 }));
+    console.log(await getSignedUrl(presigner, new Command({ Bucket, Key }), { expiresIn: 600 }));
   },
 };
 
