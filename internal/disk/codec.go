@@ -72,14 +72,6 @@ func (d *decoder) take(n uint64) []byte {
 
 func (d *decoder) bytes() []byte { return d.take(d.uint()) }
 
-func (d *decoder) byte() byte {
-	v := d.take(1)
-	if v == nil {
-		return 0
-	}
-	return v[0]
-}
-
 func appendBytes(b, v []byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(v))), v...)
 }

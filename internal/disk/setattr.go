@@ -149,7 +149,6 @@ func (t *txn) openForWrite(op string, ino Ino, client uint64, a *Attr) error {
 func (t *txn) shorten(a *Attr, size int64) (again bool, err error) {
 	n := (a.Size - 1) / ChunkSize
 	cut := max(size, n*ChunkSize)
-	again = cut > size
 	if a.Data != 0 {
 		if n, cut, err = t.lastChunk(a.Data, n, size); err != nil {
 			return false, err
