@@ -148,7 +148,7 @@ func (t *txn) openForWrite(op string, ino Ino, client uint64, a *Attr) error {
 // shorten cuts the last chunk of a file, or what of it is beyond size.
 func (t *txn) shorten(a *Attr, size int64) (again bool, err error) {
 	n := (a.Size - 1) / ChunkSize
-	cut := max(size, n*ChunkSize)
+	cut := size
 	if a.Data != 0 {
 		if n, cut, err = t.lastChunk(a.Data, n, size); err != nil {
 			return false, err
@@ -161,8 +161,6 @@ func (t *txn) shorten(a *Attr, size int64) (again bool, err error) {
 		if err := t.cutChunk(a, uint32(n), uint32(cut-n*ChunkSize)); err != nil {
 			return false, err
 		}
-	} else {
-		cut, again = size, false
 	}
 	a.Size = cut
 	return again, nil
