@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -16,7 +17,7 @@ type script struct {
 // TestBoto3 drives boto3 of the python3 on PATH, and Debian's older one too
 // where it is installed beside it.
 func TestBoto3(t *testing.T) {
-	for _, python := range distinct(t, "python3", "/usr/bin/python3") {
+	for _, python := range pythons(t) {
 		version := versionName(t, python, "-c", "import boto3; print('boto3-' + boto3.__version__)")
 		t.Run(version, func(t *testing.T) {
 			schemes(t, func(t *testing.T, https bool) {
@@ -26,6 +27,20 @@ func TestBoto3(t *testing.T) {
 			})
 		})
 	}
+}
+
+// pythons are those of python3 on PATH and Debian's that have boto3.
+func pythons(t testing.TB) (found []string) {
+	t.Helper()
+	for _, python := range distinct(t, "python3", "/usr/bin/python3") {
+		if exec.Command(python, "-c", "import boto3").Run() == nil {
+			found = append(found, python)
+		}
+	}
+	if len(found) == 0 {
+		t.Fatal("boto3 is not installed (`make deps` installs what the tests need)")
+	}
+	return found
 }
 
 // scriptEnv is what the scripts read.
