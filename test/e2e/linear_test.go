@@ -206,3 +206,33 @@ func (p *prober) list(ctx context.Context) bool {
 	}
 	return true
 }
+
+// TestRegister feeds the checker with histories of which it is known whether
+// an order explains them.
+func TestRegister(t *testing.T) {
+	write := func(value string, call, ret int64) porcupine.Operation {
+		return porcupine.Operation{Input: step{"k", true, value}, Call: call, Return: ret}
+	}
+	read := func(value string, call, ret int64) porcupine.Operation {
+		return porcupine.Operation{ClientId: 1, Input: step{key: "k"}, Output: value, Call: call, Return: ret}
+	}
+	const never = math.MaxInt64
+	for name, tc := range map[string]struct {
+		ops []porcupine.Operation
+		ok  bool
+	}{
+		"read after write":              {[]porcupine.Operation{write("1", 0, 1), read("1", 2, 3)}, true},
+		"lost write":                    {[]porcupine.Operation{write("1", 0, 1), read("", 2, 3)}, false},
+		"stale read":                    {[]porcupine.Operation{write("1", 0, 1), write("2", 2, 3), read("1", 4, 5)}, false},
+		"overlapping writes":            {[]porcupine.Operation{write("1", 0, 9), write("2", 0, 9), read("1", 10, 11)}, true},
+		"back and forth":                {[]porcupine.Operation{write("1", 0, 9), read("1", 1, 2), read("", 3, 4)}, false},
+		"unanswered write took place":   {[]porcupine.Operation{write("1", 0, never), read("", 1, 2), read("1", 3, 4)}, true},
+		"unanswered write never did":    {[]porcupine.Operation{write("1", 0, never), read("", 1, 2)}, true},
+		"unanswered write seen, undone": {[]porcupine.Operation{write("1", 0, never), read("1", 1, 2), read("", 3, 4)}, false},
+		"deleted object came back":      {[]porcupine.Operation{write("1", 0, 1), write("", 2, 3), read("1", 4, 5)}, false},
+	} {
+		if got := porcupine.CheckOperations(register, tc.ops); got != tc.ok {
+			t.Errorf("%s: %t, want %t", name, got, tc.ok)
+		}
+	}
+}
