@@ -25,6 +25,9 @@ func TestVirtualHostRefused(t *testing.T) {
 	if !strings.Contains(r.err.Message, "path style") {
 		t.Errorf("message %q", r.err.Message)
 	}
+	q = e.req("GET", "/key")
+	q.Host = strings.ToUpper(diskA.String()) + ".S3.example.com"
+	e.do(q).want(t, 400, "InvalidRequest")
 	// The same Host with a bucket in the path is path style.
 	q = e.req("GET", "/"+diskA.String()+"?location")
 	q.Host = diskA.String() + ".s3.example.com"
@@ -133,7 +136,8 @@ func TestUnknownSubresources(t *testing.T) {
 	subs := []string{"acl", "policy", "policyStatus", "tagging", "versioning", "versions", "versionId=1", "lifecycle", "cors",
 		"encryption", "website", "logging", "notification", "replication", "requestPayment", "accelerate", "analytics",
 		"inventory", "metrics", "intelligent-tiering", "object-lock", "ownershipControls", "publicAccessBlock", "torrent",
-		"attributes", "retention", "legal-hold", "renameObject", "session", "what-is-this", "Location", "DELETE", "prefix%20"}
+		"attributes", "retention", "legal-hold", "renameObject", "session", "what-is-this", "Location", "DELETE", "prefix%20",
+		"X-Amz-Expires=5", "x-amz-algorithm=x", "X-Amz-Security-Token=x", "%75ploads=1", "uploads%00", "=", ";acl"}
 	for _, sub := range subs {
 		for _, target := range []string{path("k"), "/" + diskA.String()} {
 			for _, method := range []string{"GET", "HEAD", "PUT", "DELETE", "POST"} {

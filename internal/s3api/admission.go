@@ -6,58 +6,62 @@ import (
 	"atoll/internal/disk"
 )
 
-// admission bounds the requests in work, fairly between disks: a disk has its
-// equal share, counting one disk more than are active, and may have more
-// while a quarter of all places stays free. So a disk that comes new finds
-// room however busy another is, and a lone one gets three quarters of it all.
-type admission struct {
+// fairShare divides something that all requests need, places or bytes of
+// memory, fairly between disks: a disk has its equal share, counting one disk
+// more than are active, and may have more while a quarter of it all stays
+// free. So a disk that comes new finds room however busy another is, and a
+// lone one gets three quarters. What nobody uses is anybody's, so a request
+// that needs more than a share gets it when it is alone.
+type fairShare struct {
 	mu    sync.Mutex
-	max   int
-	total int
-	disks map[disk.ID]int
+	max   int64
+	total int64
+	disks map[disk.ID]int64
 }
 
-// enter takes a place for a request of disk id, or says no at once.
-func (a *admission) enter(id disk.ID) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	mine := a.disks[id]
-	if a.total >= a.max {
+// take takes n for a request of disk id, or says no at once.
+func (f *fairShare) take(id disk.ID, n int64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	mine := f.disks[id]
+	if f.total+n > f.max {
 		return false
 	}
-	active := len(a.disks) + 1
+	active := int64(len(f.disks)) + 1
 	if mine == 0 {
 		active++
 	}
-	if share := max(1, a.max/active); mine >= share && a.total >= a.max-max(1, a.max/4) && a.max > 1 {
+	share := max(1, f.max/active)
+	if mine+n > share && f.total+n > f.max-max(1, f.max/4) && f.total > 0 {
 		return false
 	}
-	if a.disks == nil {
-		a.disks = make(map[disk.ID]int)
+	if f.disks == nil {
+		f.disks = make(map[disk.ID]int64)
 	}
-	a.disks[id] = mine + 1
-	a.total++
+	f.disks[id] = mine + n
+	f.total += n
 	return true
 }
 
-// leave gives the place back.
-func (a *admission) leave(id disk.ID) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.total--
-	if n := a.disks[id] - 1; n > 0 {
-		a.disks[id] = n
+// give gives n back.
+func (f *fairShare) give(id disk.ID, n int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.total -= n
+	if left := f.disks[id] - n; left > 0 {
+		f.disks[id] = left
 	} else {
-		delete(a.disks, id)
+		delete(f.disks, id)
 	}
 }
 
-// takeMemory takes n bytes from the memory budget for the rest of the request.
+// takeMemory takes n bytes of the memory for bodies for the rest of the
+// request.
 func (q *request) takeMemory(n int64) error {
-	if q.h.o.Memory == nil || n <= 0 {
+	if q.h.o.Memory == 0 || n <= 0 {
 		return nil
 	}
-	if !q.h.o.Memory.TryAcquire(n) {
+	if !q.h.memory.take(q.disk, n) {
 		return errSlowDown
 	}
 	q.memory += n

@@ -112,8 +112,24 @@ func TestPresignedHoistedHeaders(t *testing.T) {
 	e.wantGone("copy")
 	q = e.req("PUT", path("k")+"?x-amz-meta-a=x%0D%0AEvil%3A%201", []byte("x")...)
 	e.send(e.presign(q, time.Minute)).want(t, 400, "InvalidArgument")
+	// Two spellings of one name could change places under the signature.
+	q = e.req("PUT", path("k")+"?x-amz-meta-a=1&X-Amz-Meta-A=2", []byte("x")...)
+	e.send(e.presign(q, time.Minute)).want(t, 400, "InvalidArgument")
 	// On a request signed by header they stand for nothing.
 	e.do(e.req("PUT", path("k")+"?x-amz-meta-color=red", 'x')).want(t, 501, "NotImplemented")
+}
+
+// TestUnsignedPosixHeaders adds headers to requests that others have signed.
+func TestUnsignedPosixHeaders(t *testing.T) {
+	e := newEnv(t)
+	for _, name := range []string{"X-Archil-Mode", "X-Archil-Uid", "X-Archil-Gid"} {
+		q := e.presign(e.req("PUT", path("k"), 'x'), time.Minute).with(name, "4755")
+		e.send(q).want(t, 403, "AccessDenied")
+		e.send(e.req("PUT", path("k"), 'x').sign().with(name, "4755")).want(t, 403, "AccessDenied")
+	}
+	e.wantGone("k")
+	// One that the presigner has signed is fine.
+	e.send(e.presign(e.req("PUT", path("k"), 'x').with("X-Archil-Mode", "600"), time.Minute)).want(t, 200, "")
 }
 
 // oddKeys are keys that signers and servers have disagreed on.

@@ -53,7 +53,7 @@ func (q *request) openBody(b *body, limit int64, tooLarge error) (err error) {
 		}
 	}
 	switch {
-	case b.size < 0 || !streaming && len(q.r.TransferEncoding) > 0:
+	case b.size < 0 || !streaming && (len(q.r.TransferEncoding) > 0 || q.noLength()):
 		return errNoLength
 	case b.size > limit:
 		return tooLarge
@@ -69,6 +69,13 @@ func (q *request) openBody(b *body, limit int64, tooLarge error) (err error) {
 		b.src = b.chunks
 	}
 	return q.takeMemory(b.memory())
+}
+
+// noLength tells whether a request says nothing of its body. To HTTP/1 it has
+// none then, but a client that forgot the header sends one all the same, and
+// must not be told that its bytes are stored. (In HTTP/2 frames say it.)
+func (q *request) noLength() bool {
+	return q.r.ContentLength == 0 && q.r.ProtoMajor == 1 && q.r.Header["Content-Length"] == nil
 }
 
 // decodedLength reads x-amz-decoded-content-length; -1 if it is missing.
@@ -115,6 +122,7 @@ func (b *body) close() {
 
 // fill reads exactly len(p) bytes.
 func (b *body) fill(p []byte) error {
+	b.q.reading = true
 	n, err := io.ReadFull(b.src, p)
 	b.q.in += int64(n)
 	if err != nil {
@@ -129,12 +137,19 @@ func (b *body) end() error {
 	if b.chunks == nil {
 		return nil
 	}
+	b.q.reading = true
 	var one [1]byte
 	if _, err := b.chunks.Read(one[:]); err != io.EOF {
 		if err == nil {
 			err = sigv4.ErrTooLong
 		}
 		return &bodyError{err}
+	}
+	for name := range b.chunks.Trailer() {
+		// A checksum that was not announced can't be verified any more.
+		if strings.HasPrefix(name, checksumPrefix) && !(b.sum.trailer && name == sums[b.sum.alg].header) {
+			return &bodyError{sigv4.ErrMalformedTrailer}
+		}
 	}
 	if !b.sum.trailer {
 		return nil

@@ -35,5 +35,5 @@
 // not pooled. The http.ResponseWriter goes to the core unwrapped: only so a
 // large GET becomes a sendfile.
 //
-// Locks: admission has the only one, a leaf.
+// Locks: the two fair shares (places and memory) have the only ones, leaves.
 package s3api

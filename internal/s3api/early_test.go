@@ -188,6 +188,32 @@ func TestRefusalReachesEagerClient(t *testing.T) {
 	}
 }
 
+// TestRefusalAfterContinue refuses a body in its middle: the client had its 100
+// Continue and sends on, and must find the answer all the same.
+func TestRefusalAfterContinue(t *testing.T) {
+	e := newEnv(t)
+	body := append([]byte("not a chunk\r\n"), make([]byte, 3<<20)...)
+	c := e.raw()
+	fmt.Fprint(c, e.chunkedPut("k", 3<<20, nil).sign().rawHead(len(body), "Expect: 100-continue"))
+	br := bufio.NewReader(c)
+	for _, want := range []string{"HTTP/1.1 100 Continue\r\n", "\r\n"} {
+		if line, err := br.ReadString('\n'); err != nil || line != want {
+			t.Fatalf("%q, %v", line, err)
+		}
+	}
+	if _, err := c.Write(body); err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.ReadResponse(br, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if doc, err := io.ReadAll(r.Body); err != nil || r.StatusCode != 400 || !strings.Contains(string(doc), "<Code>InvalidRequest<") {
+		t.Errorf("%d %q, %v", r.StatusCode, doc, err)
+	}
+	e.wantGone("k")
+}
+
 func TestSlowDown(t *testing.T) {
 	e := newEnv(t, func(o *Options) { o.MaxInFlight = 4 })
 	// A takes all that a lone disk may have: bodies that never come.
@@ -210,33 +236,8 @@ func TestSlowDown(t *testing.T) {
 	e.do(e.req("GET", path("k")).as(keyA, "wrong")).want(t, 403, "SignatureDoesNotMatch")
 }
 
-// budget is a memory budget of so many bytes.
-type budget struct {
-	ch   chan int64 // holds what is left
-	full int64
-}
-
-func newBudget(n int64) *budget {
-	b := &budget{make(chan int64, 1), n}
-	b.ch <- n
-	return b
-}
-
-func (b *budget) TryAcquire(n int64) bool {
-	left := <-b.ch
-	ok := left >= n
-	if ok {
-		left -= n
-	}
-	b.ch <- left
-	return ok
-}
-
-func (b *budget) Release(n int64) { b.ch <- n + <-b.ch }
-
 func TestMemoryBudget(t *testing.T) {
-	b := newBudget(1100 << 10)
-	e := newEnv(t, func(o *Options) { o.Memory = b })
+	e := newEnv(t, func(o *Options) { o.Memory = 1100 << 10 })
 	e.put("k", "v")
 	e.put("large", string(randomBody(1<<20)))
 	c := e.raw()
@@ -253,8 +254,7 @@ func TestMemoryBudget(t *testing.T) {
 }
 
 func TestMemoryComesBack(t *testing.T) {
-	b := newBudget(4 << 20)
-	e := newEnv(t, func(o *Options) { o.Memory = b })
+	e := newEnv(t, func(o *Options) { o.Memory = 4 << 20 })
 	e.put("k", string(randomBody(300<<10)))
 	e.list("list-type=2")
 	e.do(e.req("PUT", path("k"), 'x').with("Content-MD5", "AAAAAAAAAAAAAAAAAAAAAA==")).want(t, 400, "BadDigest")
@@ -265,17 +265,17 @@ func TestMemoryComesBack(t *testing.T) {
 	for range 3 {
 		e.get("k").want(t, 200, "")
 	}
-	if left := <-b.ch; left != b.full {
-		t.Errorf("%d of %d bytes are left", left, b.full)
-	} else {
-		b.ch <- left
+	e.h.memory.mu.Lock()
+	defer e.h.memory.mu.Unlock()
+	if e.h.memory.total != 0 || len(e.h.memory.disks) != 0 {
+		t.Errorf("%d bytes are missing, of %d disks", e.h.memory.total, len(e.h.memory.disks))
 	}
 }
 
 func TestAdmissionFairness(t *testing.T) {
-	a := admission{max: 100}
+	a := fairShare{max: 100}
 	enter := func(id disk.ID) (n int) {
-		for a.enter(id) {
+		for a.take(id, 1) {
 			n++
 		}
 		return n
@@ -288,17 +288,17 @@ func TestAdmissionFairness(t *testing.T) {
 		t.Errorf("a second disk gets %d of the 25 left", n)
 	}
 	for range first {
-		a.leave(1)
+		a.give(1, 1)
 	}
 	if n := enter(3); n < 33 {
 		t.Errorf("a third disk beside one gets %d", n)
 	}
-	one := admission{max: 1}
-	if !one.enter(1) || one.enter(2) {
+	one := fairShare{max: 1}
+	if !one.take(1, 1) || one.take(2, 1) {
 		t.Error("of one place there is one")
 	}
-	one.leave(1)
-	if !one.enter(2) || len(one.disks) != 1 {
+	one.give(1, 1)
+	if !one.take(2, 1) || len(one.disks) != 1 {
 		t.Error("the place was not given back")
 	}
 }
@@ -327,4 +327,24 @@ func TestQuota(t *testing.T) {
 	e.put("one", "1")
 	e.do(e.req("PUT", path("two"), '2')).want(t, 507, "QuotaExceeded")
 	e.put("one", "again")
+}
+
+// TestMemoryFairness lets one disk wait for bodies in all the memory that it
+// can get: another disk still finds room for its own.
+func TestMemoryFairness(t *testing.T) {
+	e := newEnv(t, func(o *Options) { o.Memory = 16 << 20 })
+	held := 0
+	for ; held < 20; held++ {
+		c := e.raw()
+		fmt.Fprint(c, e.req("PUT", path("k")).payload("UNSIGNED-PAYLOAD").sign().rawHead(4<<20, "Expect: 100-continue"))
+		if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100") {
+			break
+		}
+	}
+	if held < 4 || held > 6 {
+		t.Errorf("a lone disk gets memory for %d large bodies, want three quarters of 8", held)
+	}
+	body := randomBody(3 << 20)
+	e.do(e.req("PUT", "/"+diskB.String()+"/k", body...).as(keyB, "secret-of-b")).want(t, 200, "")
+	e.do(e.req("GET", "/"+diskB.String()+"?list-type=2").as(keyB, "secret-of-b")).want(t, 200, "")
 }

@@ -3,6 +3,7 @@ package s3api
 import (
 	"bytes"
 	"encoding/xml"
+	"net/http"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -163,7 +164,7 @@ func FuzzQuery(f *testing.F) {
 	f.Add("a=%zz")
 	f.Add("X-Amz-Signature=1&uploads&&=")
 	f.Fuzz(func(t *testing.T, raw string) {
-		q := new(request)
+		q := &request{r: new(http.Request)}
 		if err := q.parseQuery(raw); err != nil {
 			if e := toAPI(err, false); e.Status != 400 {
 				t.Fatalf("%q: %v", raw, err)

@@ -41,14 +41,6 @@ func (f CredentialsFunc) S3Credential(ctx context.Context, accessKeyID string) (
 	return f(ctx, accessKeyID)
 }
 
-// Budget is a share of the process's memory budget.
-type Budget interface {
-	// TryAcquire takes n bytes if they are there.
-	TryAcquire(n int64) bool
-	// Release gives n bytes back.
-	Release(n int64)
-}
-
 // Options configure a Handler. Disks and Credentials are needed.
 type Options struct {
 	Disks       *disk.Store
@@ -71,8 +63,9 @@ type Options struct {
 	// MaxInFlight bounds the requests in work at a time; 0: 4096. Beyond it,
 	// or when a disk takes more than its share, requests are answered 503.
 	MaxInFlight int
-	// Memory is where buffers for bodies are taken from; nil: no limit.
-	Memory Budget
+	// Memory bounds the buffers for bodies and pages, in bytes, and is shared
+	// out between disks as the requests are; 0: no limit.
+	Memory int64
 	// StallTimeout is how long a client may leave a body neither sent nor
 	// taken, in steps of a few MiB; 0: 5 minutes, negative: forever.
 	StallTimeout time.Duration
@@ -90,7 +83,8 @@ type Handler struct {
 	o        Options
 	region   string // as clients see it
 	verifier sigv4.Verifier
-	admit    admission
+	places   fairShare // for requests
+	memory   fairShare // bytes, if there is a limit
 
 	// Header values that never change, shared by all responses.
 	server, acceptRanges, xmlType, regionValue []string
@@ -132,7 +126,7 @@ func New(o Options) (*Handler, error) {
 	}
 	h.idSeed = binary.LittleEndian.Uint64(seed[:])
 	h.verifier.Now = o.Now
-	h.admit.max = o.MaxInFlight
+	h.places.max, h.memory.max = int64(o.MaxInFlight), o.Memory
 	h.server = []string{o.ServerName}
 	h.acceptRanges = []string{"bytes"}
 	h.xmlType = []string{"application/xml"}
@@ -166,9 +160,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // begin prepares a request's state and the headers that every response has.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *request {
-	if r.ContentLength == 0 && r.Header["Expect"] != nil {
-		continueEmpty(w, r)
-	}
 	q, _ := h.requests.Get().(*request)
 	if q == nil {
 		q = new(request)
@@ -176,6 +167,10 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *request {
 	q.h, q.w, q.r, q.ctx, q.header = h, w, r, r.Context(), w.Header()
 	q.start = h.o.Now()
 	q.id = h.newID()
+	if r.ContentLength == 0 && r.Header["Expect"] != nil {
+		q.extendWrite()
+		continueEmpty(w, r) // before there are headers: a 100 has none
+	}
 	q.vals = make([]string, 0, 12)
 	q.header["Server"] = h.server
 	q.header["Accept-Ranges"] = h.acceptRanges
@@ -197,10 +192,10 @@ func (h *Handler) finish(q *request) {
 		}
 	}
 	if q.admitted {
-		h.admit.leave(q.disk)
+		h.places.give(q.disk, 1)
 	}
 	if q.memory > 0 {
-		h.o.Memory.Release(q.memory)
+		h.memory.give(q.disk, q.memory)
 	}
 	took := h.o.Now().Sub(q.start)
 	h.o.Metrics.InFlight(-1)
@@ -255,7 +250,7 @@ func (h *Handler) serve(q *request) error {
 	if q.payload.Kind == sigv4.PayloadStreamingSigned {
 		return errStreamingSigned
 	}
-	if !h.admit.enter(q.disk) {
+	if !h.places.take(q.disk, 1) {
 		return errSlowDown
 	}
 	q.admitted = true

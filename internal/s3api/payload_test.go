@@ -116,6 +116,8 @@ func TestPayloadTrailerErrors(t *testing.T) {
 		{"no trailer", 9, chunked(body, 9, ""), trailer, "MalformedTrailerError"},
 		{"malformed value", 9, chunked(body, 9, "x-amz-checksum-crc32:zz\r\n"), trailer, "InvalidRequest"},
 		{"unknown trailer", 9, chunked(body, 9, crc), []string{"X-Amz-Trailer", "x-amz-checksum-rot13"}, "InvalidRequest"},
+		{"wrong and not announced", 9, chunked(body, 9, "x-amz-checksum-crc32:AAAAAA==\r\n"), nil, "MalformedTrailerError"},
+		{"one announced of two", 9, chunked(body, 9, crc+"x-amz-checksum-crc32c:AAAAAA==\r\n"), trailer, "MalformedTrailerError"},
 		{"header and trailer", 9, chunked(body, 9, crc), []string{"X-Amz-Trailer", "x-amz-checksum-crc32", "X-Amz-Checksum-Sha1", "98O8HYCOBHMqP/SZoVB6Wd5cERA="}, "InvalidRequest"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -240,6 +242,17 @@ func TestLengthRequired(t *testing.T) {
 	// With it, HTTP's own chunks are fine: that is what SDKs send over TLS.
 	send(e.chunkedPut("k", 9, body, "X-Amz-Trailer", "x-amz-checksum-crc32")).want(t, 200, "")
 	e.wantBody("k", "123456789")
+	// Without any word of its length a body is no body to HTTP/1, and what
+	// follows is another request.
+	for _, q := range []*req{e.req("PUT", path("none")), e.req("PUT", path("none/")), e.req("POST", "/"+diskA.String()+"?delete")} {
+		c := e.raw()
+		fmt.Fprint(c, q.payload(sigv4.UnsignedPayload).sign().rawHead(-1)+"body")
+		if r := readResponse(t, c, q.Method); r.StatusCode != 411 || r.err.Code != "MissingContentLength" {
+			t.Errorf("%s without a length: %d %q", q.Method, r.StatusCode, r.body)
+		}
+	}
+	e.wantGone("none")
+	e.wantGone("none/")
 	// Of nothing, no length is missing.
 	e.do(e.req("PUT", path("empty"))).want(t, 200, "")
 	e.wantBody("empty", "")

@@ -42,6 +42,7 @@ type request struct {
 	code    string // of the error, or empty
 	cause   error  // what the log is told
 	wrote   bool   // the header is on its way
+	reading bool   // of the body something was read, and a 100 Continue sent
 	abort   bool   // the connection has to be cut
 	in, out int64  // bytes of bodies
 
@@ -145,10 +146,12 @@ const (
 
 // drain reads on for a while after a refusal: a client that sends its
 // whole body before it looks for an answer must find it, not a reset
-// connection. net/http does so itself for bodies up to 256 KiB and for those
-// that wait for a 100 Continue.
+// connection. net/http does so itself for bodies up to 256 KiB, and HTTP/2
+// has a way to say it (RFC 9113, 8.1). A body that still waits for its 100
+// Continue won't come.
 func (q *request) drain() {
-	if q.r.ContentLength <= 256<<10 && q.r.ContentLength >= 0 || q.r.ProtoMajor != 1 || q.get("Expect") != "" {
+	small := q.r.ContentLength >= 0 && q.r.ContentLength <= 256<<10
+	if small || q.r.ProtoMajor != 1 || q.get("Expect") != "" && !q.reading {
 		return
 	}
 	f, ok := q.w.(http.Flusher)

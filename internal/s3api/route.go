@@ -73,19 +73,19 @@ func (q *request) parseTarget() error {
 
 // isVirtualHost tells whether a Host header begins with a disk's name.
 func isVirtualHost(host string) bool {
-	if len(host) < 21 || host[20] != '.' || !strings.HasPrefix(host, "dsk-") {
+	if len(host) < 21 || host[20] != '.' || !strings.EqualFold(host[:4], "dsk-") {
 		return false
 	}
 	for _, c := range []byte(host[4:20]) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+		if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'f') {
 			return false
 		}
 	}
 	return true
 }
 
-// parseQuery decodes the query into q.query. The parameters that carry the
-// signature are left out; they are package sigv4's.
+// parseQuery decodes the query into q.query. The parameters that carry a
+// presigned request's signature are left out; they are package sigv4's.
 func (q *request) parseQuery(raw string) error {
 	for raw != "" {
 		var item string
@@ -101,7 +101,7 @@ func (q *request) parseQuery(raw string) error {
 		if value, err = url.QueryUnescape(value); err != nil {
 			return errInvalidURI
 		}
-		if name == "x-id" || isAuthParam(name) {
+		if name == "x-id" || isAuthParam(name) && q.presigned() {
 			continue
 		}
 		if _, twice := q.param(name); twice {
@@ -246,6 +246,12 @@ func (q *request) hoist() error {
 		p := &q.query[i]
 		if !isHoisted(p.name) {
 			continue
+		}
+		for j := range q.query[:i] {
+			if strings.EqualFold(q.query[j].name, p.name) {
+				// As for names that are the same to the letter.
+				return badArgument("The query parameter " + p.name + " is there more than once; give it once.")
+			}
 		}
 		if !isToken(p.name) || !isFieldValue(p.value) {
 			return badArgument("The query parameter " + p.name + " can't be a header.")

@@ -194,14 +194,6 @@ func TestDivide(t *testing.T) {
 	if m := defaultMemory(); m < minMemory || m > maxDefaultMemory {
 		t.Errorf("default memory %s", m)
 	}
-	b := newBudget(10)
-	if !b.TryAcquire(6) || b.TryAcquire(5) || !b.TryAcquire(4) || b.TryAcquire(1) {
-		t.Error("the budget does not count")
-	}
-	b.Release(10)
-	if !b.TryAcquire(10) {
-		t.Error("the budget does not come back")
-	}
 }
 
 func TestDefaultDataDir(t *testing.T) {

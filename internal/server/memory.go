@@ -5,7 +5,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -70,28 +69,3 @@ func limitHeap(s split, getenv func(string) string) {
 		debug.SetGCPercent(gcPercent)
 	}
 }
-
-// budget is a number of bytes that users take from and give back to.
-type budget struct{ left atomic.Int64 }
-
-func newBudget(n int64) *budget {
-	b := new(budget)
-	b.left.Store(n)
-	return b
-}
-
-// TryAcquire takes n bytes if they are there.
-func (b *budget) TryAcquire(n int64) bool {
-	for {
-		left := b.left.Load()
-		if left < n {
-			return false
-		}
-		if b.left.CompareAndSwap(left, left-n) {
-			return true
-		}
-	}
-}
-
-// Release gives n bytes back.
-func (b *budget) Release(n int64) { b.left.Add(n) }

@@ -167,7 +167,7 @@ func (s *server) s3Handler() (http.Handler, error) {
 	}
 	o := s3api.Options{
 		Disks: s.st.disks, Region: s.cfg.Region, Now: s.cfg.Now, Rand: s.cfg.Rand, Metrics: m,
-		MaxInFlight: s.cfg.MaxInFlight, Memory: newBudget(divide(int64(s.cfg.Memory)).requests),
+		MaxInFlight: s.cfg.MaxInFlight, Memory: divide(int64(s.cfg.Memory)).requests,
 		Credentials: s3api.CredentialsFunc(func(ctx context.Context, id string) (s3api.Credential, bool, error) {
 			c, ok, err := s.st.catalog.Credential(ctx, id)
 			return s3api.Credential{Secret: c.Secret, Disk: c.Disk}, ok, err

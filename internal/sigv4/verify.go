@@ -90,11 +90,12 @@ func (v *Verifier) checkTime(a *Auth) error {
 	return nil
 }
 
-// checkUnsigned refuses x-amz-* headers that the signature does not cover:
-// they change what a request does.
+// checkUnsigned refuses x-amz-* headers, and the x-archil-* ones of this
+// server's own, that the signature does not cover: they change what a request
+// does, and whoever holds a presigned URL could add them.
 func checkUnsigned(r *http.Request, a *Auth) error {
 	for key, values := range r.Header {
-		if !strings.HasPrefix(key, "X-Amz-") || a.Signed(key) {
+		if !strings.HasPrefix(key, "X-Amz-") && !strings.HasPrefix(key, "X-Archil-") || a.Signed(key) {
 			continue
 		}
 		switch {
