@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"atoll/internal/crashfs"
+
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
@@ -16,7 +18,7 @@ import (
 // the file system it may take a copy as after a crash, and checks it.
 type crasher struct {
 	t   *testing.T
-	mem *vfs.MemFS
+	mem *crashfs.MemFS
 
 	mu     sync.Mutex
 	rng    *rand.Rand
@@ -71,7 +73,7 @@ func (c *crasher) check() {
 
 func TestPowerCuts(t *testing.T) {
 	for seed := range uint64(6) {
-		mem := vfs.NewCrashableMem()
+		mem := crashfs.New()
 		c := &crasher{t: t, mem: mem, rng: rand.New(rand.NewPCG(seed, 1))}
 		rng := rand.New(rand.NewPCG(seed, 2))
 		o := testOptions(t, errorfs.Wrap(mem, c), "/data/blobs")
@@ -104,7 +106,7 @@ func TestPowerCuts(t *testing.T) {
 
 // TestRecoveryOnFullDisk opens a crashed store where nothing can be written.
 func TestRecoveryOnFullDisk(t *testing.T) {
-	mem := vfs.NewCrashableMem()
+	mem := crashfs.New()
 	o := testOptions(t, mem, "/b")
 	s := mustOpen(t, o)
 	all := appendAll(t, s, newRand())
@@ -139,7 +141,7 @@ func TestRecoveryOnFullDisk(t *testing.T) {
 // TestRemovalAndPowerCut removes a segment and cuts the power: it must not
 // come back, and its neighbours must stay.
 func TestRemovalAndPowerCut(t *testing.T) {
-	mem := vfs.NewCrashableMem()
+	mem := crashfs.New()
 	o := testOptions(t, mem, "/b")
 	s := mustOpen(t, o)
 	gone := mustAppend(t, s, Owner{}, []byte("gone"))

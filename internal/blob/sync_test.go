@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"atoll/internal/crashfs"
 	"atoll/internal/errs"
 )
 
@@ -61,7 +62,7 @@ func TestGroupSync(t *testing.T) {
 }
 
 func TestSyncSeveralSegments(t *testing.T) {
-	fs := vfs.NewCrashableMem()
+	fs := crashfs.New()
 	s := mustOpen(t, testOptions(t, fs, "/b"))
 	defer mustClose(t, s)
 	all := appendAll(t, s, newRand())

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"atoll/internal/crashfs"
 	"atoll/internal/disk"
 	"atoll/internal/kv"
 )
@@ -28,7 +29,7 @@ func (s *cutKV) Update(ctx context.Context, fn func(kv.Txn) error) error {
 
 // acked is what had been acknowledged when an image was taken.
 type acked struct {
-	image   *vfs.MemFS
+	image   *crashfs.MemFS
 	disks   map[string]disk.ID // by name: made
 	gone    map[disk.ID]bool   // deleted
 	touched map[string]bool    // name of the disk that is being worked on
@@ -49,7 +50,7 @@ func TestCrash(t *testing.T) {
 }
 
 func runWithCuts(t *testing.T, probability int) []acked {
-	fs := vfs.NewCrashableMem()
+	fs := crashfs.New()
 	rng := rand.New(rand.NewPCG(1, uint64(probability)))
 	disks, gone, users := map[string]disk.ID{}, map[disk.ID]bool{}, map[string]disk.ID{}
 	working := ""

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"atoll/internal/blob"
+	"atoll/internal/crashfs"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -42,7 +43,7 @@ type crashStep struct {
 // sync, opens the stores on it and checks them.
 type powerCut struct {
 	t     *testing.T
-	mem   *vfs.MemFS
+	mem   *crashfs.MemFS
 	bo    blob.Options
 	rng   *rand.Rand
 	steps []crashStep
@@ -281,7 +282,7 @@ func crashScript() []crashStep {
 }
 
 func TestPowerCuts(t *testing.T) {
-	mem := vfs.NewCrashableMem()
+	mem := crashfs.New()
 	c := &powerCut{t: t, mem: mem, rng: rand.New(rand.NewPCG(1, 2)), steps: crashScript(),
 		bo: blob.Options{Dir: "blob", PreallocateBytes: -1, SegmentBytes: 8 << 20}}
 	e := &env{t: t, fs: errorfs.Wrap(mem, c), bo: c.bo, opts: Options{NoCompaction: true, GatherMax: -1}}

@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"atoll/internal/crashfs"
 	"atoll/internal/errs"
 	"atoll/internal/kv"
 )
@@ -42,7 +43,7 @@ func raise(a *atomic.Int64, n int) {
 func TestCrash(t *testing.T) {
 	const writers, cuts = 4, 12
 	rng := rand.New(rand.NewPCG(1, 2))
-	fs := vfs.NewCrashableMem()
+	fs := crashfs.New()
 	s := openTest(t, Options{Dir: "db", FS: fs, MemTableBytes: 1, Split: testSplit})
 	var known [writers + 1]atomic.Int64 // the last is the shared counter
 	key := func(w int) string { return fmt.Sprintf("w%d\x00a", w) }
@@ -170,7 +171,7 @@ func isSync(op errorfs.Op) bool {
 // TestVisibleIsDurable holds the log's sync back: until it ends, nobody may
 // learn of the commit.
 func TestVisibleIsDurable(t *testing.T) {
-	mem := vfs.NewCrashableMem()
+	mem := crashfs.New()
 	var hold atomic.Bool
 	held, release := make(chan struct{}, 16), make(chan struct{})
 	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
@@ -252,7 +253,7 @@ func TestFailedLog(t *testing.T) {
 		{"sync, disk full", errs.NoSpace, errNoSpace, func(op errorfs.Op) bool { return isWAL(op) && isSync(op) }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			mem := vfs.NewCrashableMem()
+			mem := crashfs.New()
 			var broken atomic.Bool
 			fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 				if broken.Load() && tc.hit(op) {
