@@ -29,6 +29,10 @@ type committer struct {
 	// many changes were in it or came meanwhile.
 	took  time.Duration
 	crowd int
+
+	// Numbers for new inodes and versions, taken before a transaction begins:
+	// in it, none can be taken from the store.
+	nextID, limitID uint64
 }
 
 // op is one change. Its function may run several times and has its effects
@@ -146,11 +150,43 @@ func (c *committer) gather() {
 	}
 }
 
+// idsAtHand is how many numbers the committer keeps for a group: more than a
+// transaction has room for, also when it runs again.
+const idsAtHand = 512
+
+// takeIDs sees to it that the committer has numbers for a group.
+func (c *committer) takeIDs() error {
+	if c.limitID-c.nextID >= idsAtHand/2 {
+		return nil
+	}
+	first, err := c.d.newIDs(context.Background(), idsAtHand)
+	if err != nil {
+		return err
+	}
+	c.nextID, c.limitID = first, first+idsAtHand
+	return nil
+}
+
+// newID gives a number to what the operation makes.
+func (t *txn) newID() (uint64, error) {
+	c := &t.g.d.committer
+	if c.nextID == c.limitID {
+		return 0, errs.New("number", "", errs.Overloaded, "too many conflicts; try again")
+	}
+	c.nextID++
+	return c.nextID - 1, nil
+}
+
 var errRerun = errors.New("an operation failed after it had written")
 
 // commit runs as many of ops as fit in one transaction, ends them and returns
 // how many they were.
 func (c *committer) commit(ops []*op) int {
+	if err := c.takeIDs(); err != nil {
+		ops[0].err = err
+		close(ops[0].done)
+		return 1
+	}
 	for {
 		var g *group
 		n := 0

@@ -113,7 +113,7 @@ func (v *View) Create(ctx context.Context, dir Ino, name string, n NewNode) (a A
 		return a, errs.New("create", name, errs.Invalid, "Create makes no directories")
 	}
 	err = v.update(ctx, func(t *txn) error {
-		id, err := t.prepareCreate(ctx, dir, name, n.Client)
+		id, err := t.prepareCreate(dir, name, n.Client)
 		if err != nil {
 			return err
 		}
@@ -133,7 +133,7 @@ func (v *View) Create(ctx context.Context, dir Ino, name string, n NewNode) (a A
 }
 
 // prepareCreate checks that a name can be made and gives it a number.
-func (t *txn) prepareCreate(ctx context.Context, dir Ino, name string, client uint64) (uint64, error) {
+func (t *txn) prepareCreate(dir Ino, name string, client uint64) (uint64, error) {
 	if _, err := t.dirForChange("create", dir); err != nil {
 		return 0, err
 	}
@@ -154,7 +154,7 @@ func (t *txn) prepareCreate(ctx context.Context, dir Ino, name string, client ui
 	if err := t.checkQuota("create", 0, 1); err != nil {
 		return 0, err
 	}
-	return t.g.d.newIDs(context.WithoutCancel(ctx), 1)
+	return t.newID()
 }
 
 // dirForChange returns a directory from the group's cache.
@@ -175,7 +175,7 @@ func (v *View) Mkdir(ctx context.Context, dir Ino, name string, n NewNode) (a At
 		return a, err
 	}
 	err = v.update(ctx, func(t *txn) error {
-		id, err := t.prepareCreate(ctx, dir, name, n.Client)
+		id, err := t.prepareCreate(dir, name, n.Client)
 		if err != nil {
 			return err
 		}
@@ -250,7 +250,7 @@ func (v *View) Link(ctx context.Context, ino, dir Ino, name string, client uint6
 		if a.Nlink == 0 {
 			return errs.New("link", name, errs.NotFound, "the file has no name left")
 		}
-		if _, err := t.prepareCreate(ctx, dir, name, client); err != nil {
+		if _, err := t.prepareCreate(dir, name, client); err != nil {
 			return err
 		}
 		c, err := t.shared(&a)

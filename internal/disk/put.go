@@ -254,7 +254,7 @@ func depth(path string) int {
 // 0755, and returns the last.
 func (t *txn) makeDirs(dir Ino, names []string, uid, gid uint32) (Ino, error) {
 	for _, name := range names {
-		id, err := t.g.d.newIDs(context.Background(), 1)
+		id, err := t.newID()
 		if err != nil {
 			return 0, err
 		}

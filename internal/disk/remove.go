@@ -154,7 +154,7 @@ func (t *txn) makePath(path string, dir Ino, names []string, o *MakeDirOptions) 
 	if err := t.checkQuota("make directory", 0, int64(len(names))); err != nil {
 		return err
 	}
-	ids, err := t.g.d.newIDs(context.Background(), 1)
+	ids, err := t.newID()
 	if err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func (v *View) truncate(ctx context.Context, ino Ino, size int64, client uint64)
 			if a.Size == size {
 				return nil
 			}
-			id, err := t.g.d.newIDs(ctx, 1)
+			id, err := t.newID()
 			if err != nil {
 				return err
 			}

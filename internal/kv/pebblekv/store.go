@@ -189,6 +189,13 @@ func (s *Store) Close() error {
 		// Pebble can't be closed in order after its log failed.
 		return errors.Join(s.failErr, s.abandon())
 	}
+	if !s.opt.ReadOnly {
+		// An orderly stop leaves no log to replay. If it can't be done (a
+		// full disk), nothing is lost: the next start replays.
+		if err := s.db.Flush(); err != nil {
+			s.opt.Logger.Warn("the memtables could not be flushed at the stop", "err", err)
+		}
+	}
 	return wrap("close", errors.Join(s.db.Close(), s.lock.Close()))
 }
 
