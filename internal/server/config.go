@@ -58,7 +58,7 @@ type Endpoints struct {
 	PID     int    `json:"pid"`
 	Pprof   string `json:"pprof,omitempty"`   // URL
 	TLSCert string `json:"tlsCert,omitempty"` // file of the certificate in use
-	// FirstAPIKey is set on the first start only, and never in the file.
+	// FirstAPIKey is set on the start that made it only, and never in the file.
 	FirstAPIKey string `json:"apiKey,omitempty"`
 }
 

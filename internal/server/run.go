@@ -118,7 +118,10 @@ func (s *server) ensureAPIKey(ctx context.Context) error {
 	if _, err := s.st.catalog.AddAPIKey(ctx, key, "first", "made on the first start"); err != nil {
 		return err
 	}
-	s.firstKey = key
+	if s.cfg.APIKey == "" {
+		// One that the operator brought is not for terminals and journals.
+		s.firstKey = key
+	}
 	return nil
 }
 

@@ -49,7 +49,7 @@ var (
 	errNotYet   = &Error{CodeAccessDenied, "Request is not valid yet"}
 	errToken    = &Error{CodeInvalidToken, "The provided token is malformed or otherwise invalid."}
 	errTwoAuths = &Error{CodeInvalidArgument, "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified"}
-	errOldAuth  = &Error{CodeInvalidRequest, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."}
+	errOldAuth  = &Error{CodeInvalidRequest, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256 (aws cli: aws configure set default.s3.signature_version s3v4; boto3: Config(signature_version=\"s3v4\"))."}
 	errAuthType = &Error{CodeInvalidArgument, "Unsupported Authorization Type"}
 	errURI      = &Error{CodeInvalidURI, "Couldn't parse the specified URI."}
 	errNoDate   = &Error{CodeAccessDenied, "AWS authentication requires a valid Date or x-amz-date header"}
