@@ -2,6 +2,7 @@ package s3api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -160,6 +161,18 @@ func TestUnknownSubresources(t *testing.T) {
 	// The same parameter twice could be re-ordered under the signature.
 	e.do(e.req("GET", "/"+diskA.String()+"?list-type=2&prefix=a&prefix=b")).want(t, 400, "InvalidArgument")
 	e.do(e.req("GET", "/"+diskA.String()+"?prefix=%zz")).want(t, 400, "InvalidURI")
+}
+
+// TestManyParameters sends strangers' queries that would take long to compare
+// each with each.
+func TestManyParameters(t *testing.T) {
+	e := newEnv(t)
+	var query strings.Builder
+	for i := range maxParams {
+		fmt.Fprintf(&query, "p%d&", i)
+	}
+	e.send(e.req("GET", path("k")+"?"+query.String())).want(t, 403, "AccessDenied")
+	e.send(e.req("GET", path("k")+"?"+query.String()+"one-more")).want(t, 400, "InvalidArgument")
 }
 
 func TestHeadBucketAndLocation(t *testing.T) {

@@ -158,6 +158,7 @@ func TestDeleteObjectsErrors(t *testing.T) {
 	for _, doc := range []string{"", "x", "<Delete>", "<Delete></Delete>", "<Other><Object><Key>k</Key></Object></Other>",
 		"<Delete><Object></Object></Delete>", "<Delete><Object><Key></Key></Object></Delete>", "<Delete><Object><Key><a/></Key></Object></Delete>",
 		"<Delete>text<Object><Key>k</Key></Object></Delete>", deleteDoc(false, "k") + "<more/>", deleteDoc(false, "k") + "more",
+		"<Delete>" + strings.Repeat("<a>", maxNesting+1) + strings.Repeat("</a>", maxNesting+1) + "<Object><Key>k</Key></Object></Delete>",
 		"<Delete><Object><Key>&nope;</Key></Object></Delete>", deleteDoc(false, strings.Repeat("k", maxDeleteBody))} {
 		r := e.deleteMany(doc)
 		if r.StatusCode != 400 || r.err.Code != "MalformedXML" {

@@ -137,7 +137,7 @@ func parseDelete(doc []byte) (req deleteRequest, err error) {
 			}
 			req.items = append(req.items, it)
 		default:
-			if d.Skip() != nil {
+			if skip(d) != nil {
 				return req, errXML
 			}
 		}
@@ -173,9 +173,9 @@ func parseItem(d *xml.Decoder) (it deleteItem, err error) {
 			it.etag, err = text(d)
 		case "LastModifiedTime", "Size":
 			it.other = true
-			err = d.Skip()
+			err = skip(d)
 		default:
-			err = d.Skip()
+			err = skip(d)
 		}
 		if err != nil {
 			return it, err
@@ -185,6 +185,29 @@ func parseItem(d *xml.Decoder) (it deleteItem, err error) {
 		return it, errXML
 	}
 	return it, nil
+}
+
+// maxNesting bounds how deep elements that nobody knows may lie in each other:
+// the decoder remembers each that is open.
+const maxNesting = 16
+
+// skip passes over the rest of the current element.
+func skip(d *xml.Decoder) error {
+	for depth := 1; depth > 0; {
+		tok, err := d.Token()
+		if err != nil {
+			return err
+		}
+		switch tok.(type) {
+		case xml.StartElement:
+			if depth++; depth > maxNesting {
+				return errXML
+			}
+		case xml.EndElement:
+			depth--
+		}
+	}
+	return nil
 }
 
 // nextStart returns the next element that begins here; nil at the end of the

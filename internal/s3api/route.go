@@ -84,6 +84,11 @@ func isVirtualHost(host string) bool {
 	return true
 }
 
+// maxParams bounds the parameters of a query: each is compared with all before
+// it, for anyone who asks. Real requests have a dozen, and as many more as they
+// have metadata hoisted from headers.
+const maxParams = 256
+
 // parseQuery decodes the query into q.query. The parameters that carry a
 // presigned request's signature are left out; they are package sigv4's.
 func (q *request) parseQuery(raw string) error {
@@ -107,6 +112,9 @@ func (q *request) parseQuery(raw string) error {
 		if _, twice := q.param(name); twice {
 			// Repeated names may be re-ordered without breaking a signature.
 			return badArgument("The query parameter " + name + " is there more than once; give it once.")
+		}
+		if len(q.query) == maxParams {
+			return badArgument("The query has too many parameters.")
 		}
 		q.query = append(q.query, param{name, value})
 	}
