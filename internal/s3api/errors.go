@@ -192,6 +192,10 @@ func (q *request) fail(err error) {
 	if e.Status == http.StatusServiceUnavailable {
 		q.set("Retry-After", "1")
 	}
+	if q.noLength() && e.Code == errNoLength.Code {
+		// What follows may be the body, and is no request.
+		q.set("Connection", "close")
+	}
 	if q.r.Method == http.MethodHead {
 		q.header["Content-Type"] = q.h.xmlType
 		q.writeHeader(e.Status)

@@ -249,6 +249,8 @@ func TestLengthRequired(t *testing.T) {
 		fmt.Fprint(c, q.payload(sigv4.UnsignedPayload).sign().rawHead(-1)+"body")
 		if r := readResponse(t, c, q.Method); r.StatusCode != 411 || r.err.Code != "MissingContentLength" {
 			t.Errorf("%s without a length: %d %q", q.Method, r.StatusCode, r.body)
+		} else if !r.Close {
+			t.Errorf("%s without a length: the body would be taken for a request", q.Method)
 		}
 	}
 	e.wantGone("none")
