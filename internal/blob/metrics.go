@@ -58,27 +58,37 @@ func (s *Store) CheckRoom(bytes int64) error {
 	return errs.New("write", "", errs.NoSpace, "the reserve of free space is reached")
 }
 
-// space remembers how much may be appended before the file system's free
-// space must be asked for again.
+// space remembers how much may be appended, and until when, before the file
+// system's free space must be asked for again.
 type space struct {
-	left atomic.Int64
-	mu   sync.Mutex
+	left  atomic.Int64
+	until atomic.Int64 // Unix nanoseconds
+	mu    sync.Mutex
 }
 
 // spaceStep is how many bytes are appended between two looks at the free
 // space, at most.
 const spaceStep = 16 << 20
 
+// spaceStale is how long a look at the free space counts: other programs may
+// fill the file system meanwhile.
+const spaceStale = 100 * time.Millisecond
+
 // take tells whether n more bytes may be appended.
 func (sp *space) take(s *Store, n int64, reserved bool) bool {
-	if reserved || s.opts.ReserveBytes <= 0 || sp.left.Add(-n) >= 0 {
+	if reserved || s.opts.ReserveBytes <= 0 {
+		return true
+	}
+	now := s.opts.Now().UnixNano()
+	if now < sp.until.Load() && sp.left.Add(-n) >= 0 {
 		return true
 	}
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
-	if sp.left.Load() >= n { // somebody has just looked
+	if now < sp.until.Load() && sp.left.Load() >= n { // somebody has just looked
 		return sp.left.Add(-n) >= 0
 	}
+	sp.until.Store(now + int64(spaceStale))
 	usage, err := s.fs.GetDiskUsage(s.opts.Dir)
 	if err != nil {
 		// Unknown free space must not stop writing; the file system will.

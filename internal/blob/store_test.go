@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -162,7 +163,31 @@ func TestCheckRoom(t *testing.T) {
 	}
 }
 
-// roomFS is a file system with a fixed amount of free space.
+// TestRoomTakenByOthers lets another program fill the file system: a look at
+// the free space does not count for long.
+func TestRoomTakenByOthers(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	fs := &roomFS{vfs.NewMem(), 64 << 20}
+	s, err := Open(Options{Dir: "b", FS: fs, PreallocateBytes: -1, ReserveBytes: 10 << 20, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.CheckRoom(8 << 10); err != nil {
+		t.Fatal(err)
+	}
+	fs.free = 0
+	now = now.Add(spaceStale)
+	if err := s.CheckRoom(8 << 10); !errs.Is(err, errs.NoSpace) {
+		t.Fatalf("on a full file system: %v, want NoSpace", err)
+	}
+	fs.free = 64 << 20
+	if err := s.CheckRoom(8 << 10); err != nil {
+		t.Fatalf("with room again: %v", err)
+	}
+}
+
+// roomFS is a file system with as much free space as it says.
 type roomFS struct {
 	vfs.FS
 	free uint64
