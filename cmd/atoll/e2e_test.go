@@ -244,10 +244,19 @@ func TestFsckFindsDamage(t *testing.T) {
 	if damaged == 0 {
 		t.Fatal("no segment holds the object")
 	}
-	code, out, _ := cli(t, nil, "fsck", "--data", data)
-	if code != exitFailed || !strings.Contains(out, "error:") {
-		t.Errorf("fsck: exit %d\n%s", code, out)
+	// Neither is a repair: the object has a name, and stays.
+	for _, args := range [][]string{{"fsck", "--data", data}, {"fsck", "--data", data, "--repair"}, {"fsck", "--data", data}} {
+		code, out, _ := cli(t, nil, args...)
+		if code != exitFailed || !strings.Contains(out, "error:") || !strings.Contains(out, " 0 repaired") {
+			t.Errorf("%v: exit %d\n%s", args, code, out)
+		}
 	}
+	p = serve(t, data)
+	x.Endpoint = p.e.S3
+	if status, _ := x.s3(t, "HEAD", "large", ""); status != 200 {
+		t.Errorf("the damaged object after a repair: %d", status)
+	}
+	p.stop()
 }
 
 func TestSignals(t *testing.T) {

@@ -363,14 +363,17 @@ func TestSymlinks(t *testing.T) {
 	link(disk.RootIno, "leaves", "../../etc/passwd")
 	link(disk.RootIno, "absolute", "/real/file.txt")
 	link(disk.RootIno, "sys", ".archil/x")
-	if _, err := v.Create(ctx, disk.RootIno, "pipe", disk.NewNode{Type: disk.FIFO}); err != nil {
-		t.Fatal(err)
+	for name, typ := range map[string]disk.Type{"pipe": disk.FIFO, "socket": disk.Socket, "chardev": disk.CharDev, "blkdev": disk.BlkDev} {
+		if _, err := v.Create(ctx, disk.RootIno, name, disk.NewNode{Type: typ}); err != nil {
+			t.Fatal(err)
+		}
 	}
+	link(disk.RootIno, "lpipe", "pipe")
 	for _, key := range []string{"l1", "l2", "ldir/file.txt", "real/up", "ldir/up"} {
 		e.wantBody(key, "contents")
 		e.head(key).want(t, 200, "")
 	}
-	for _, key := range []string{"loop1", "dangling", "leaves", "absolute", "sys", "pipe", "ldir", "l1/", "dangling/x"} {
+	for _, key := range []string{"loop1", "dangling", "leaves", "absolute", "sys", "pipe", "socket", "chardev", "blkdev", "lpipe", "ldir", "l1/", "dangling/x"} {
 		e.wantGone(key)
 		e.head(key).want(t, 404, "")
 	}
