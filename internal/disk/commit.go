@@ -22,8 +22,9 @@ type committer struct {
 	mu      sync.Mutex
 	queue   []*op
 	running bool
+	want    int // queue length that the committer waits for; 0: it does not
 
-	arrived chan struct{} // capacity 1: something joined the queue
+	arrived chan struct{} // capacity 1: the queue has reached what was wanted
 
 	// Of the goroutine that commits: how long the last group took, and how
 	// many changes were in it or came meanwhile.
@@ -87,14 +88,16 @@ func (d *Disk) submit(ctx context.Context, o *op) error {
 	c.queue = append(c.queue, o)
 	start := !c.running
 	c.running = true
+	enough := c.want > 0 && len(c.queue) >= c.want
+	if enough {
+		c.want = 0
+	}
 	c.mu.Unlock()
-	if start {
+	switch {
+	case start:
 		go c.run()
-	} else {
-		select {
-		case c.arrived <- struct{}{}:
-		default:
-		}
+	case enough:
+		c.arrived <- struct{}{}
 	}
 	<-o.done
 	return o.err
@@ -136,19 +139,36 @@ func (c *committer) queued() int {
 // waits. More changes in a group mean fewer syncs.
 func (c *committer) gather() {
 	limit := min(c.d.store.opts.GatherMax, c.took)
-	if limit <= 0 || c.crowd <= 1 || c.queued() >= c.crowd {
+	want := min(c.crowd, groupCrowd)
+	if limit <= 0 || want <= 1 {
 		return
 	}
+	c.mu.Lock()
+	if len(c.queue) >= want {
+		c.mu.Unlock()
+		return
+	}
+	c.want = want
+	c.mu.Unlock()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
-	for c.queued() < c.crowd {
-		select {
-		case <-c.arrived:
-		case <-timer.C:
-			return
-		}
+	select {
+	case <-c.arrived:
+		return
+	case <-timer.C:
+	}
+	c.mu.Lock()
+	late := c.want == 0 // enough came just now, and said so
+	c.want = 0
+	c.mu.Unlock()
+	if late {
+		<-c.arrived
 	}
 }
+
+// groupCrowd is how many changes a group is worth waiting for: about what a
+// transaction has room for.
+const groupCrowd = 24
 
 // idsAtHand is how many numbers the committer keeps for a group: more than a
 // transaction has room for, also when it runs again.
