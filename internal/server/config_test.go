@@ -184,7 +184,7 @@ func TestSize(t *testing.T) {
 func TestDivide(t *testing.T) {
 	for _, total := range []int64{minMemory, 256 << 20, 2 << 30, 64 << 30} {
 		s := divide(total)
-		if sum := s.cache + 4*s.memTable + s.uploads + s.requests; sum > total {
+		if sum := s.cache + s.rows + 4*s.memTable + s.uploads + s.requests; sum > total {
 			t.Errorf("%d: parts are %d", total, sum)
 		}
 		if s.heap < s.uploads+s.requests || s.heap > total {

@@ -41,15 +41,15 @@ type split struct {
 	heap     int64 // soft limit of Go's heap
 }
 
-// divide splits a budget. An eighth caches blocks of metadata, a thirty-second
+// divide splits a budget. A sixteenth caches blocks of metadata, a sixty-fourth
 // hot rows, and an eighth each goes to the two kinds of buffers; memtables
 // beyond 16 MiB gain little, and are replayed after a crash. What is left is
 // for everything that has no bound of its own: requests, connections, indexes,
 // and the garbage of all this.
 func divide(total int64) split {
 	s := split{
-		cache:    total / 8,
-		rows:     min(max(total/32, 1<<20), 64<<20),
+		cache:    total / 16,
+		rows:     min(max(total/64, 1<<20), 64<<20),
 		memTable: min(max(total/64, 4<<20), 16<<20),
 		uploads:  total / 8,
 		requests: total / 8,
