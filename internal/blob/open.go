@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"slices"
 	"sync"
 
-	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"atoll/internal/errs"
@@ -97,20 +97,20 @@ func (s *Store) openDir() error {
 }
 
 // makeDir makes dir and its parents, durably.
-func makeDir(fs vfs.FS, dir string) error {
-	if _, err := fs.Stat(dir); err == nil || !oserror.IsNotExist(err) {
+func makeDir(fsys vfs.FS, dir string) error {
+	if _, err := fsys.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	parent := fs.PathDir(dir)
+	parent := fsys.PathDir(dir)
 	if parent != dir {
-		if err := makeDir(fs, parent); err != nil {
+		if err := makeDir(fsys, parent); err != nil {
 			return err
 		}
 	}
-	if err := fs.MkdirAll(dir, 0o700); err != nil {
+	if err := fsys.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	return syncDirAt(fs, parent)
+	return syncDirAt(fsys, parent)
 }
 
 func syncDirAt(fs vfs.FS, dir string) error {
