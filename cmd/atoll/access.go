@@ -50,11 +50,14 @@ func clientRegion(code string) string {
 }
 
 // print shows the access with lines to paste. Clients address buckets by
-// path when the endpoint is an IP address, and must be told to otherwise.
+// path when the endpoint is an IP address, and must be told to otherwise; and
+// they cut large files into parts, which the server refuses, unless told not to.
+// The lines stand at the margin and bear no comments, so that Python and every
+// shell take them as they are.
 func (x *access) print(w io.Writer) error {
 	pathStyle := ""
 	if u, err := url.Parse(x.Endpoint); err != nil || net.ParseIP(u.Hostname()) == nil {
-		pathStyle = "  aws configure set default.s3.addressing_style path\n"
+		pathStyle = "aws configure set default.s3.addressing_style path\n"
 	}
 	_, err := fmt.Fprintf(w, `  bucket       %[1]s
   endpoint     %[2]s
@@ -62,24 +65,27 @@ func (x *access) print(w io.Writer) error {
   access key   %[4]s
   secret key   %[5]s   (shown only now)
 
-With the aws cli:
+With the aws cli (the threshold, since multipart uploads are refused: files up to 5 GiB go up in one part):
 
-  export AWS_ACCESS_KEY_ID=%[4]s
-  export AWS_SECRET_ACCESS_KEY=%[5]s
-  export AWS_DEFAULT_REGION=%[3]s
-%[6]s  echo hello | aws --endpoint-url %[2]s s3 cp - s3://%[1]s/hello.txt
-  aws --endpoint-url %[2]s s3 ls s3://%[1]s/
+export AWS_ACCESS_KEY_ID=%[4]s
+export AWS_SECRET_ACCESS_KEY=%[5]s
+export AWS_DEFAULT_REGION=%[3]s
+aws configure set default.s3.multipart_threshold 5GB
+%[6]secho hello | aws --endpoint-url %[2]s s3 cp - s3://%[1]s/hello.txt
+aws --endpoint-url %[2]s s3 ls s3://%[1]s/
 
-With boto3:
+With boto3 (for files: s3.upload_file(file, bucket, key, Config=one_part)):
 
-  import boto3
-  from botocore.config import Config
-  s3 = boto3.client("s3", endpoint_url="%[2]s", region_name="%[3]s",
-                    aws_access_key_id="%[4]s",
-                    aws_secret_access_key="%[5]s",
-                    config=Config(signature_version="s3v4", s3={"addressing_style": "path"}))
-  s3.put_object(Bucket="%[1]s", Key="hello.txt", Body=b"hello")
-  print(s3.get_object(Bucket="%[1]s", Key="hello.txt")["Body"].read())
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+s3 = boto3.client("s3", endpoint_url="%[2]s", region_name="%[3]s",
+                  aws_access_key_id="%[4]s",
+                  aws_secret_access_key="%[5]s",
+                  config=Config(signature_version="s3v4", s3={"addressing_style": "path"}))
+one_part = TransferConfig(multipart_threshold=5 * 1024**3)
+s3.put_object(Bucket="%[1]s", Key="hello.txt", Body=b"hello")
+print(s3.get_object(Bucket="%[1]s", Key="hello.txt")["Body"].read())
 `, x.Bucket, x.Endpoint, x.Region, x.AccessKeyID, x.SecretAccessKey, pathStyle)
 	return err
 }

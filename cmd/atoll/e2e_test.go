@@ -80,7 +80,7 @@ func TestPastedLines(t *testing.T) {
 	out := must(t, "disk", "create", "photos", "--data", data)
 	for _, want := range []string{
 		"AWS_ACCESS_KEY_ID=ATL", "AWS_SECRET_ACCESS_KEY=", "AWS_DEFAULT_REGION=us-east-1", "--endpoint-url https://s3.example.com",
-		"addressing_style path", `boto3.client("s3", endpoint_url="https://s3.example.com"`, `{"addressing_style": "path"}`, "s3://dsk-",
+		"addressing_style path", "multipart_threshold 5GB", "multipart_threshold=5 * 1024**3", `boto3.client("s3", endpoint_url="https://s3.example.com"`, `{"addressing_style": "path"}`, "s3://dsk-",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in:\n%s", want, out)
