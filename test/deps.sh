@@ -40,6 +40,13 @@ if [ ${#missing[@]} -gt 0 ]; then
 	"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
 fi
 
+# Debian 12's node will do; the SDK says nothing before it fails on an older one.
+node=$(node -p 'process.versions.node')
+if [ "${node%%.*}" -lt 18 ]; then
+	echo "deps: $(command -v node) is version $node: the SDK for JavaScript needs 18 or later (Debian 12's nodejs)" >&2
+	exit 1
+fi
+
 # npm notes what it has installed in node_modules/.package-lock.json.
 if [ ! e2e/js/node_modules/.package-lock.json -nt e2e/js/package-lock.json ]; then
 	(cd e2e/js && npm ci --no-audit --no-fund)
