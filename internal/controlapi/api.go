@@ -115,9 +115,9 @@ func New(o Options) http.Handler {
 		a.mux.Handle(route, a.serveRoute(route, m))
 	}
 	a.mux.Handle("/", a.serveRoute("other", nil))
-	a.mux.HandleFunc("/healthz", a.probe(func() error { return nil }))
-	a.mux.HandleFunc("/readyz", a.probe(o.Ready))
-	a.mux.Handle("/metrics", promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{}))
+	for route, h := range a.plainRoutes() {
+		a.mux.Handle(route, h)
+	}
 	return http.HandlerFunc(a.serve)
 }
 
@@ -129,6 +129,15 @@ func (a *api) routes() map[string]methods {
 		"/api/disks/{id}/users/{type}": {"DELETE": a.removeUser},
 		"/api/server":                  {"GET": a.server},
 		"/api/backup":                  {"POST": a.backup},
+	}
+}
+
+// plainRoutes are those that want no key and speak no JSON.
+func (a *api) plainRoutes() map[string]http.Handler {
+	return map[string]http.Handler{
+		"/healthz": a.probe(func() error { return nil }),
+		"/readyz":  a.probe(a.o.Ready),
+		"/metrics": promhttp.HandlerFor(a.o.Registry, promhttp.HandlerOpts{}),
 	}
 }
 
