@@ -394,7 +394,10 @@ func (d *damage) do(t *testing.T, k kv.Store) {
 // found; what can be repaired is, and then nothing is left to find; what can't
 // be is left as it is.
 func TestCheckFindsDamage(t *testing.T) {
-	for _, d := range damages() {
+	for i, d := range damages() {
+		if i%everyNth != 0 {
+			continue
+		}
 		t.Run(strings.ReplaceAll(d.name, " ", "-"), func(t *testing.T) {
 			e := simple(t)
 			e.offline(false, func(k *pebblekv.Store, _ *blob.Store) { d.do(t, k) })

@@ -69,6 +69,9 @@ func (c *powerCut) MaybeError(op errorfs.Op) error {
 		return nil
 	}
 	c.cuts++
+	if c.cuts%everyNth != 0 {
+		return nil
+	}
 	// In a goroutine of its own, so that a fatal failure does not end the
 	// store's.
 	done := make(chan struct{})
