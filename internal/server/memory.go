@@ -12,7 +12,7 @@ import (
 const (
 	minMemory        = 64 << 20
 	maxDefaultMemory = 2 << 30
-	gcPercent        = 300
+	gcPercent        = 150
 )
 
 // defaultMemory is a quarter of the machine's memory, or of what the control
