@@ -103,17 +103,9 @@ func (s *Store) appendSmall(owner Owner, payload []byte) (Loc, error) {
 func (s *Store) appendLarge(owner Owner, payload []byte) (Loc, error) {
 	n := int64(len(payload))
 	head, size := recHeaderSize(n), recSize(n)
-	var b []byte
-	if size <= tinyRecord {
-		p := tinyBufs.Get().(*[tinyRecord]byte)
-		defer tinyBufs.Put(p)
-		b = p[:]
-	} else {
-		p := smallBufs.Get().(*[SmallLimit + maxRecHeader + minBlockStride]byte)
-		defer smallBufs.Put(p)
-		b = p[:]
-	}
-	putBlockSums(b, payload)
+	b := tinyBufs.Get().(*[tinyRecord]byte) // larger than any header
+	defer tinyBufs.Put(b)
+	putBlockSums(b[:], payload)
 
 	st := s.lockLarge()
 	defer st.mu.Unlock()
