@@ -14,13 +14,33 @@ import (
 // BranchInfo describes a branch.
 type BranchInfo struct {
 	Name    string
+	ID      ID // its own; the root branch has the disk's
 	Created time.Time
+	// From is the branch and checkpoint that it was forked from; zero for the
+	// root branch.
+	From Ref
+
+	Bytes    int64 // contents born in the branch that it still shows
+	Retained int64 // contents born in it that only checkpoints and other branches keep
+	Files    int64 // files and directories, the root directory not counted
 }
 
 // CheckpointInfo describes a checkpoint.
 type CheckpointInfo struct {
 	Name    string
+	Branch  string
 	Created time.Time
+	Files   int64 // files and directories, the root directory not counted
+	// Auto tells that it was made for a fork of a branch's present state; it
+	// goes when that fork is deleted.
+	Auto bool
+}
+
+// DeleteOptions are those of DeleteBranch and DeleteCheckpoint.
+type DeleteOptions struct {
+	// Cascade deletes also the branches that depend on it, with what depends
+	// on those. Without, they make the deletion fail with NotEmpty.
+	Cascade bool
 }
 
 func checkpointPrefix(id ID, branch uint32) []byte {
@@ -199,13 +219,52 @@ func (t *txn) skipEmpty(l *layerState, at epoch) (*layerState, epoch, error) {
 	return l, at, nil
 }
 
+// Branch describes one branch. NoView: there is none of this name.
+func (d *Disk) Branch(ctx context.Context, name string) (BranchInfo, error) {
+	bs, err := d.Branches(ctx)
+	for _, b := range bs {
+		if b.Name == name {
+			return b, nil
+		}
+	}
+	if err == nil {
+		err = errs.New("get branch", name, errs.NoView, "the disk has no such branch")
+	}
+	return BranchInfo{}, err
+}
+
+// GetCheckpoint describes one checkpoint. NoView: there is none of this name.
+func (d *Disk) GetCheckpoint(ctx context.Context, branch, name string) (CheckpointInfo, error) {
+	cs, err := d.Checkpoints(ctx, branch)
+	for _, c := range cs {
+		if c.Name == name {
+			return c, nil
+		}
+	}
+	if err == nil {
+		err = errs.New("get checkpoint", name, errs.NoView, "the branch has no such checkpoint")
+	}
+	return CheckpointInfo{}, err
+}
+
+// RenameBranch gives a branch another name; its id and all else stay. The
+// root branch can't be renamed. Exists: the name is taken.
+func (d *Disk) RenameBranch(ctx context.Context, old, name string) error {
+	return errs.New("rename branch", old, errs.Unsupported, "not offered yet")
+}
+
+// RenameCheckpoint gives a checkpoint another name. Exists: it is taken.
+func (d *Disk) RenameCheckpoint(ctx context.Context, branch, old, name string) error {
+	return errs.New("rename checkpoint", old, errs.Unsupported, "not offered yet")
+}
+
 // Branches lists the disk's branches by name.
 func (d *Disk) Branches(context.Context) ([]BranchInfo, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var out []BranchInfo
 	for _, b := range d.branches {
-		out = append(out, BranchInfo{b.name, b.created})
+		out = append(out, BranchInfo{Name: b.name, Created: b.created})
 	}
 	slices.SortFunc(out, func(a, b BranchInfo) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
@@ -225,7 +284,7 @@ func (d *Disk) Checkpoints(ctx context.Context, branch string) (out []Checkpoint
 			if _, err := unrow(val, &l, &e, &created); err != nil {
 				return err
 			}
-			out = append(out, CheckpointInfo{string(k[len(p):]), time.Unix(0, int64(created))})
+			out = append(out, CheckpointInfo{Name: string(k[len(p):]), Branch: v.ref.Branch, Created: time.Unix(0, int64(created))})
 			return nil
 		})
 	})
@@ -234,7 +293,7 @@ func (d *Disk) Checkpoints(ctx context.Context, branch string) (out []Checkpoint
 
 // DeleteCheckpoint forgets a checkpoint. Branches that were forked from it
 // keep what they need. What only it kept is freed in the background.
-func (d *Disk) DeleteCheckpoint(ctx context.Context, branch, name string) error {
+func (d *Disk) DeleteCheckpoint(ctx context.Context, branch, name string, o DeleteOptions) error {
 	v, err := d.View(ctx, Ref{Branch: branch})
 	if err != nil {
 		return err
@@ -290,7 +349,7 @@ func (t *txn) unpin(l layer, e epoch, kind byte, owner []byte) error {
 // DeleteBranch removes a branch with its checkpoints. Branches forked from it
 // keep what they need: then its layer stays, hidden, until they are gone. The
 // root branch can't be deleted.
-func (d *Disk) DeleteBranch(ctx context.Context, name string) error {
+func (d *Disk) DeleteBranch(ctx context.Context, name string, o DeleteOptions) error {
 	if name == RootBranch || name == "" {
 		return errs.New("delete branch", RootBranch, errs.Invalid, "the root branch goes with its disk")
 	}
@@ -299,7 +358,7 @@ func (d *Disk) DeleteBranch(ctx context.Context, name string) error {
 		return err
 	}
 	for _, c := range cps {
-		if err := d.DeleteCheckpoint(ctx, name, c.Name); err != nil && !errs.Is(err, errs.NoView) {
+		if err := d.DeleteCheckpoint(ctx, name, c.Name, o); err != nil && !errs.Is(err, errs.NoView) {
 			return err
 		}
 	}

@@ -102,7 +102,7 @@ func (b *busy) history(v *View) {
 		_ = b.d.Checkpoint(ctx, v.ref.Branch, name)
 	case 2:
 		if len(cps) > 0 {
-			_ = b.d.DeleteCheckpoint(ctx, v.ref.Branch, pick())
+			_ = b.d.DeleteCheckpoint(ctx, v.ref.Branch, pick(), DeleteOptions{Cascade: true})
 		}
 	case 3, 4:
 		from := v.ref
@@ -113,7 +113,7 @@ func (b *busy) history(v *View) {
 			b.views = append(b.views, b.view(Ref{Branch: name}))
 		}
 	case 5:
-		if i := b.rng.IntN(len(b.views)); i > 0 && b.d.DeleteBranch(ctx, b.views[i].ref.Branch) == nil {
+		if i := b.rng.IntN(len(b.views)); i > 0 && b.d.DeleteBranch(ctx, b.views[i].ref.Branch, DeleteOptions{Cascade: true}) == nil {
 			b.views = append(b.views[:i:i], b.views[i+1:]...)
 		}
 	}
@@ -213,10 +213,10 @@ func TestCheckWhileWorkIsLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := b.d.DeleteCheckpoint(ctx, "", "last"); err != nil {
+	if err := b.d.DeleteCheckpoint(ctx, "", "last", DeleteOptions{Cascade: true}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.d.DeleteBranch(ctx, "late"); err != nil {
+	if err := b.d.DeleteBranch(ctx, "late", DeleteOptions{Cascade: true}); err != nil {
 		t.Fatal(err)
 	}
 	b.s.jobs.started = false // it has ended already

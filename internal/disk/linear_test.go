@@ -92,7 +92,7 @@ func TestLinearizable(t *testing.T) {
 			if err := v.disk.Checkpoint(ctx, "", name); err != nil {
 				t.Error(err)
 			}
-			if err := v.disk.DeleteCheckpoint(ctx, "", name); err != nil {
+			if err := v.disk.DeleteCheckpoint(ctx, "", name, DeleteOptions{Cascade: true}); err != nil {
 				t.Error(err)
 			}
 			if _, err := e.s.Compact(ctx); err != nil {

@@ -138,12 +138,12 @@ func (m *machine) finish() {
 	m.e.audit(m.rt, testDisk)
 	for name := range m.branches {
 		if name != RootBranch {
-			m.want("delete branch", m.disk().DeleteBranch(ctx, name), errs.Other)
+			m.want("delete branch", m.disk().DeleteBranch(ctx, name, DeleteOptions{Cascade: true}), errs.Other)
 			m.forgetBranch(name)
 		}
 	}
 	for ref := range m.points {
-		m.want("delete checkpoint", m.disk().DeleteCheckpoint(ctx, ref.Branch, ref.Checkpoint), errs.Other)
+		m.want("delete checkpoint", m.disk().DeleteCheckpoint(ctx, ref.Branch, ref.Checkpoint, DeleteOptions{Cascade: true}), errs.Other)
 	}
 	m.e.audit(m.rt, testDisk)
 	m.points = nil

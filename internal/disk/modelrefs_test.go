@@ -39,7 +39,7 @@ func (m *machine) checkpoint() {
 	v, t := m.branch()
 	ref := Ref{Branch: v.ref.Branch, Checkpoint: rapid.SampledFrom(refNames).Draw(m.rt, "checkpoint")}
 	if m.points[ref] != nil {
-		m.want("delete checkpoint", m.disk().DeleteCheckpoint(ctx, ref.Branch, ref.Checkpoint), errs.Other)
+		m.want("delete checkpoint", m.disk().DeleteCheckpoint(ctx, ref.Branch, ref.Checkpoint, DeleteOptions{Cascade: true}), errs.Other)
 		delete(m.points, ref)
 		_, err := m.disk().View(ctx, ref)
 		m.want("open a deleted checkpoint", err, errs.NoView)
@@ -56,7 +56,7 @@ func (m *machine) deleteBranch() {
 	if m.branches[name] == nil {
 		kind = errs.NoView
 	}
-	if m.want("delete branch", m.disk().DeleteBranch(ctx, name), kind) {
+	if m.want("delete branch", m.disk().DeleteBranch(ctx, name, DeleteOptions{Cascade: true}), kind) {
 		m.forgetBranch(name)
 	}
 }

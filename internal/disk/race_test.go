@@ -77,11 +77,11 @@ func TestConflictingChanges(t *testing.T) {
 					case 0:
 						allowed(d.Checkpoint(ctx, "", ref), errs.Exists)
 					case 1:
-						allowed(d.DeleteCheckpoint(ctx, "", ref), errs.NoView)
+						allowed(d.DeleteCheckpoint(ctx, "", ref, DeleteOptions{Cascade: true}), errs.NoView)
 					case 2:
 						allowed(d.Fork(ctx, Ref{}, ref), errs.Exists)
 					case 3:
-						allowed(d.DeleteBranch(ctx, ref), errs.NoView, errs.Stale)
+						allowed(d.DeleteBranch(ctx, ref, DeleteOptions{Cascade: true}), errs.NoView, errs.Stale)
 					default:
 						_, err := e.s.Compact(ctx)
 						allowed(err)
@@ -178,7 +178,7 @@ func TestViewOfDeletedCheckpoint(t *testing.T) {
 		}
 		put(t, v, "a", nil)
 		mustGet(t, e.view(Ref{Checkpoint: "c"}), "b", now)
-		if err := d.DeleteCheckpoint(ctx, "", "c"); err != nil {
+		if err := d.DeleteCheckpoint(ctx, "", "c", DeleteOptions{Cascade: true}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -55,7 +55,7 @@ func TestSettleManyVersions(t *testing.T) {
 		}
 	}
 	for r := range rounds {
-		if err := d.DeleteCheckpoint(ctx, "", fmt.Sprint("c", r)); err != nil {
+		if err := d.DeleteCheckpoint(ctx, "", fmt.Sprint("c", r), DeleteOptions{Cascade: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -82,7 +82,7 @@ func TestSettleOneRowOfManyVersions(t *testing.T) {
 		mustGet(t, e.view(Ref{Checkpoint: fmt.Sprint("c", r)}), "a", fmt.Append(nil, r))
 	}
 	for r := range 120 {
-		if err := v.disk.DeleteCheckpoint(ctx, "", fmt.Sprint("c", r)); err != nil {
+		if err := v.disk.DeleteCheckpoint(ctx, "", fmt.Sprint("c", r), DeleteOptions{Cascade: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -100,7 +100,7 @@ func TestAbortAfterBranchIsGone(t *testing.T) {
 			t.Fatal(err)
 		}
 		u := startUpload(t, e.view(Ref{Branch: "b"}), stagedSize)
-		if err := d.DeleteBranch(ctx, "b"); err != nil {
+		if err := d.DeleteBranch(ctx, "b", DeleteOptions{Cascade: true}); err != nil {
 			t.Fatal(err)
 		}
 		e.waitJobs()

@@ -90,10 +90,10 @@ func TestForkSmoke(t *testing.T) {
 	e.reopen()
 	check()
 	d = e.root().disk
-	if err := d.DeleteBranch(ctx, "f"); err != nil {
+	if err := d.DeleteBranch(ctx, "f", DeleteOptions{Cascade: true}); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.DeleteCheckpoint(ctx, "", "c1"); err != nil {
+	if err := d.DeleteCheckpoint(ctx, "", "c1", DeleteOptions{Cascade: true}); err != nil {
 		t.Fatal(err)
 	}
 	if err := e.s.Wait(ctx); err != nil {
