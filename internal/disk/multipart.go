@@ -30,6 +30,7 @@ type Part struct {
 	Size   int64
 	MD5    [16]byte
 	Time   time.Time
+	Meta   []byte // opaque to the core: as given to PartUpload.Commit
 }
 
 // CreateMultipart begins an upload in parts of what will be a file at path.
@@ -60,8 +61,9 @@ func (v *View) NewPart(ctx context.Context, path string, id MultipartID, number 
 // PartUpload takes the bytes of a part.
 type PartUpload struct{ Upload }
 
-// Commit makes the part durable as one of its upload.
-func (u *PartUpload) Commit(ctx context.Context, md5 [16]byte) (Part, error) {
+// Commit makes the part durable as one of its upload. meta is opaque to the
+// core and kept with the part (at most 64 bytes).
+func (u *PartUpload) Commit(ctx context.Context, md5 [16]byte, meta []byte) (Part, error) {
 	return Part{}, errs.New("upload part", "", errs.Unsupported, "not offered yet")
 }
 
@@ -71,12 +73,14 @@ func (v *View) Parts(ctx context.Context, path string, id MultipartID, after, li
 	return nil, false, errs.New("list parts", path, errs.Unsupported, "not offered yet")
 }
 
-// CompleteMultipart makes the file at path of the parts with the given
-// numbers, which ascend, atomically and without copying their bytes. Parts
-// that are not named are freed. o's Check, Client, ContentMeta, MD5 and
-// HasMD5 count; the rest was given to CreateMultipart. NotFound: no such
-// upload; Invalid: a part is not there.
-func (v *View) CompleteMultipart(ctx context.Context, path string, id MultipartID, numbers []int, o PutOptions) (Attr, error) {
+// CompleteMultipart makes the file at path of the given parts, whose numbers
+// ascend, atomically and without copying their bytes. Of each the Number and
+// the MD5 count, and have to be those of a part that is there when it is done:
+// one that was uploaded again meanwhile is not the one meant. Parts that are
+// not named are freed. o's Check, Client, ContentMeta, MD5 and HasMD5 count;
+// the rest was given to CreateMultipart. NotFound: no such upload; Invalid: a
+// part is not there, or not with this MD5.
+func (v *View) CompleteMultipart(ctx context.Context, path string, id MultipartID, parts []Part, o PutOptions) (Attr, error) {
 	return Attr{}, errs.New("complete multipart upload", path, errs.Unsupported, "not offered yet")
 }
 
