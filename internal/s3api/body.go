@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"atoll/internal/contenttype"
 	"atoll/internal/sigv4"
 )
 
@@ -199,7 +200,7 @@ func (b *body) receive(sink io.Writer) error {
 // look keeps the first bytes for sniffing.
 func (b *body) look(p []byte) {
 	if b.keepFirst {
-		b.first = append([]byte(nil), p[:min(len(p), sniffLen)]...)
+		b.first = append([]byte(nil), p[:min(len(p), contenttype.SniffLen)]...)
 	}
 }
 

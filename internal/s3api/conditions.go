@@ -1,59 +1,13 @@
 package s3api
 
 import (
-	"encoding/hex"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
 	"atoll/internal/disk"
+	"atoll/internal/objmeta"
 )
-
-// emptyETag is the quoted MD5 of nothing: the ETag of directories.
-const emptyETag = `"d41d8cd98f00b204e9800998ecf8427e"`
-
-// appendETag appends a file's quoted ETag: the MD5 of contents that were put
-// whole, else inode and version, which change with the contents and never
-// otherwise, with a '-' so that nobody takes them for an MD5.
-func appendETag(b []byte, a *disk.Attr) []byte {
-	if a.IsDir() {
-		return append(b, emptyETag...)
-	}
-	b = append(b, '"')
-	if a.HasMD5 {
-		b = hex.AppendEncode(b, a.MD5[:])
-	} else {
-		b = strconv.AppendUint(b, uint64(a.Ino), 16)
-		b = append(b, '-')
-		b = strconv.AppendUint(b, a.Version, 16)
-	}
-	return append(b, '"')
-}
-
-// matchETag tells whether a list of ETags, as in If-Match, has etag (quoted)
-// or is "*". Tags may come without quotes, as AWS takes them. A weak tag never
-// matches strongly.
-func matchETag(list, etag string, weak bool) bool {
-	for list != "" {
-		var tag string
-		tag, list, _ = strings.Cut(list, ",")
-		tag = strings.Trim(tag, " \t")
-		if tag == "*" {
-			return true
-		}
-		if rest, ok := strings.CutPrefix(tag, "W/"); ok {
-			if !weak {
-				continue
-			}
-			tag = rest
-		}
-		if tag == etag || len(tag) == len(etag)-2 && tag == etag[1:len(etag)-1] {
-			return true
-		}
-	}
-	return false
-}
 
 // checkRead evaluates the conditions of a GET or HEAD in the order of RFC
 // 9110, 13.2.2, which is AWS's: If-Match beats If-Unmodified-Since and
@@ -63,7 +17,7 @@ func (q *request) checkRead(etag string, mtime time.Time) (status int, failed st
 	h := q.r.Header
 	mtime = mtime.Truncate(time.Second)
 	if h["If-Match"] != nil {
-		if !matchETag(q.list("If-Match"), etag, false) {
+		if !objmeta.MatchETag(q.list("If-Match"), etag, false) {
 			return http.StatusPreconditionFailed, "If-Match"
 		}
 	} else if v := h["If-Unmodified-Since"]; v != nil {
@@ -72,7 +26,7 @@ func (q *request) checkRead(etag string, mtime time.Time) (status int, failed st
 		}
 	}
 	if h["If-None-Match"] != nil {
-		if matchETag(q.list("If-None-Match"), etag, true) {
+		if objmeta.MatchETag(q.list("If-None-Match"), etag, true) {
 			return http.StatusNotModified, ""
 		}
 	} else if v := h["If-Modified-Since"]; v != nil {
@@ -93,7 +47,7 @@ func (q *request) ifRange(etag string, mtime time.Time) bool {
 	if t, err := http.ParseTime(v); err == nil {
 		return mtime.Truncate(time.Second).Equal(t)
 	}
-	return matchETag(v, etag, false) && v != "*"
+	return objmeta.MatchETag(v, etag, false) && v != "*"
 }
 
 // writeConditions are the conditions of a PUT or DELETE.
@@ -139,7 +93,7 @@ func (c *writeConditions) check(old *disk.Attr) error {
 	if old == nil {
 		return errNoKey
 	}
-	if !matchETag(c.ifMatch, string(appendETag(nil, old)), false) {
+	if !objmeta.MatchETag(c.ifMatch, string(objmeta.AppendETag(nil, old)), false) {
 		return preconditionFailed("If-Match")
 	}
 	return nil

@@ -15,7 +15,7 @@ func TestConformanceTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := map[string]bool{}
-	for _, pkg := range []string{"internal/s3api", "internal/sigv4", "internal/server"} {
+	for _, pkg := range []string{"internal/s3api", "internal/sigv4", "internal/server", "internal/objmeta"} {
 		files, err := filepath.Glob("../../" + pkg + "/*_test.go")
 		if err != nil {
 			t.Fatal(err)

@@ -62,35 +62,6 @@ func FuzzToken(f *testing.F) {
 	})
 }
 
-// FuzzMeta reads arbitrary bytes as stored metadata, and reads back what the
-// codec wrote.
-func FuzzMeta(f *testing.F) {
-	f.Add([]byte{}, "name", "value")
-	f.Add(appendUser(nil, "Color", "blue"), "", "")
-	f.Add(appendField(appendField(nil, tagSniffedType, "text/x"), tagChecksum+1, "\x01\x02\x03\x04"), "x", strings.Repeat("y", 300))
-	f.Add([]byte{1, 1, 0xff, 0xff, 0xff, 0xff, 0x7f}, "a", "b")
-	f.Fuzz(func(t *testing.T, stored []byte, name, value string) {
-		m := readMeta(stored)
-		for n := 0; m.next(); n++ {
-			if n > len(stored) {
-				t.Fatal("no end")
-			}
-		}
-		_, _ = parseContentMeta(stored)
-		if len(name)+len(value) > disk.MaxMeta {
-			return
-		}
-		b := appendField(appendUser(nil, name, value), tagExpires, value)
-		m = readMeta(b)
-		if !m.next() || m.tag != tagUser || m.name != name || m.value != value {
-			t.Fatalf("%+v", m)
-		}
-		if !m.next() || m.tag != tagExpires || m.value != value || m.next() || m.err != nil {
-			t.Fatalf("%+v", m)
-		}
-	})
-}
-
 // FuzzRange: whatever the header, the range lies within the object.
 func FuzzRange(f *testing.F) {
 	for _, h := range []string{"bytes=0-0", "bytes=-5", "bytes=5-", "bytes=9-1", "bytes=0-1,2-3", "bytes=99999999999999999999-", "x"} {

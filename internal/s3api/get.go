@@ -7,7 +7,9 @@ import (
 	"strconv"
 	"strings"
 
+	"atoll/internal/contenttype"
 	"atoll/internal/disk"
+	"atoll/internal/objmeta"
 )
 
 // sendPiece is how much of an object is sent before the client gets another
@@ -41,7 +43,7 @@ func (p *readPlan) pick(a *disk.Attr) []disk.Range {
 		return nil
 	}
 	q := p.q
-	q.buf = appendETag(q.buf[:0], a)
+	q.buf = objmeta.AppendETag(q.buf[:0], a)
 	p.etag = string(q.buf)
 	size := objectSize(a)
 	if p.status, p.failed = q.checkRead(p.etag, a.Mtime); p.status != http.StatusOK {
@@ -66,7 +68,7 @@ func (p *readPlan) pick(a *disk.Attr) []disk.Range {
 	}
 	if p.ext == "" && p.meta.sniffed == "" {
 		p.sniff = true
-		if n := min(size, sniffLen); n > 0 && (p.head || p.rng.Off > 0 || p.rng.Len < n) {
+		if n := min(size, contenttype.SniffLen); n > 0 && (p.head || p.rng.Off > 0 || p.rng.Len < n) {
 			out = append(out, disk.Range{Len: n})
 		}
 	}
@@ -91,7 +93,7 @@ func (h *Handler) getObject(q *request) error {
 		return err
 	}
 	p := &q.read
-	*p = readPlan{q: q, dir: dir, head: q.op == OpHeadObject, ext: typeByKey(q.key)}
+	*p = readPlan{q: q, dir: dir, head: q.op == OpHeadObject, ext: contenttype.ByName(q.key)}
 	obj, err := q.view.Open(q.ctx, path, p.pick)
 	if err != nil {
 		return err
@@ -205,18 +207,18 @@ func (q *request) setChecksum(alg checksumAlg, raw string) {
 func contentType(p *readPlan, obj *disk.Object) (string, error) {
 	switch {
 	case p.dir:
-		return dirType, nil
+		return contenttype.Dir, nil
 	case p.ext != "":
 		return p.ext, nil
 	case !p.sniff:
 		return p.meta.sniffed, nil
 	}
-	var first [sniffLen]byte
+	var first [contenttype.SniffLen]byte
 	n, err := obj.ReadAt(first[:], 0)
 	if err != nil && err != io.EOF {
 		return "", err
 	}
-	return sniff(first[:n]), nil
+	return contenttype.Sniff(first[:n]), nil
 }
 
 // send writes the body. The response writer goes to the core as it is: only

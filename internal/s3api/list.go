@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"atoll/internal/disk"
+	"atoll/internal/objmeta"
 )
 
 const (
@@ -168,7 +169,7 @@ func (q *request) closeList(b []byte, l *listQuery, entries []disk.ListEntry, mo
 			b = appendISO(b, e.Attr.Mtime)
 			b = append(b, "</LastModified><ETag>&quot;"...)
 			n := len(b)
-			b = appendETag(b, &e.Attr)
+			b = objmeta.AppendETag(b, &e.Attr)
 			b = append(b[:n], b[n+1:len(b)-1]...) // without its quotes
 			b = append(b, "&quot;</ETag><Size>"...)
 			b = strconv.AppendInt(b, e.Attr.Size, 10)

@@ -5,8 +5,10 @@ import (
 	"strconv"
 	"strings"
 
+	"atoll/internal/contenttype"
 	"atoll/internal/disk"
 	"atoll/internal/errs"
+	"atoll/internal/objmeta"
 	"atoll/internal/sigv4"
 )
 
@@ -82,25 +84,25 @@ func (h *Handler) putFile(q *request, path string, b *body, o *disk.PutOptions, 
 		return err
 	}
 	defer u.Abort()
-	b.keepFirst = typeByKey(q.key) == ""
+	b.keepFirst = contenttype.ByName(q.key) == ""
 	if err := b.receive(u); err != nil {
 		return err
 	}
 	o.MD5 = b.md5
 	if encoding != "" {
-		o.ContentMeta = appendField(o.ContentMeta, tagContentEncoding, encoding)
+		o.ContentMeta = objmeta.AppendField(o.ContentMeta, objmeta.TagContentEncoding, encoding)
 	}
 	if b.keepFirst {
-		o.ContentMeta = appendField(o.ContentMeta, tagSniffedType, sniff(b.first))
+		o.ContentMeta = objmeta.AppendField(o.ContentMeta, objmeta.TagSniffedType, contenttype.Sniff(b.first))
 	}
 	if b.sum.alg != sumNone {
-		o.ContentMeta = appendField(o.ContentMeta, tagChecksum+byte(b.sum.alg), string(b.value))
+		o.ContentMeta = objmeta.AppendField(o.ContentMeta, objmeta.TagChecksum+byte(b.sum.alg), string(b.value))
 	}
 	a, err := u.Commit(q.ctx, path, *o)
 	if err != nil {
 		return err
 	}
-	q.stored(string(appendETag(q.buf[:0], &a)), b)
+	q.stored(string(objmeta.AppendETag(q.buf[:0], &a)), b)
 	return nil
 }
 
@@ -135,7 +137,7 @@ func (h *Handler) putDir(q *request, path string, b *body, o *disk.PutOptions, c
 	if !created && cond.absent {
 		return preconditionFailed("If-None-Match")
 	}
-	q.stored(emptyETag, b)
+	q.stored(objmeta.EmptyETag, b)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"atoll/internal/disk"
 	"atoll/internal/errs"
+	"atoll/internal/objmeta"
 )
 
 func TestPutCreatesParentsAndReplaces(t *testing.T) {
@@ -124,7 +125,7 @@ func TestKeyConflicts(t *testing.T) {
 func TestDirectoryKeys(t *testing.T) {
 	e := newEnv(t)
 	r := e.do(e.req("PUT", path("new/sub/"))).want(t, 200, "")
-	if r.Header.Get("Etag") != emptyETag {
+	if r.Header.Get("Etag") != objmeta.EmptyETag {
 		t.Errorf("ETag %s", r.Header.Get("Etag"))
 	}
 	e.get("new/sub/").want(t, 200, "")

@@ -1,20 +1,20 @@
-package s3api
+package contenttype
 
 import (
 	"net/http"
 	"strings"
 )
 
-// sniffLen is how much of an object http.DetectContentType looks at.
-const sniffLen = 512
+// SniffLen is how many of a file's first bytes Sniff looks at.
+const SniffLen = 512
 
-// dirType is the Content-Type of directories, as of the marker objects that
+// Dir is the Content-Type of directories, as of the marker objects that
 // other S3 tools make for them.
-const dirType = "application/x-directory"
+const Dir = "application/x-directory"
 
-// typeByKey returns the Content-Type that a key's extension stands for, or ""
-// if it is unknown and the contents have to be looked at.
-func typeByKey(key string) string {
+// ByName returns the Content-Type that the extension of a key or path stands
+// for, or "" if it is unknown and the contents have to be looked at.
+func ByName(key string) string {
 	dot := strings.LastIndexByte(key, '.')
 	if dot < 0 || len(key)-dot-1 > maxExtension {
 		return ""
@@ -38,9 +38,9 @@ func typeByKey(key string) string {
 	return typeByExtension[string(b[:len(ext)])]
 }
 
-// sniff returns the Content-Type that the first bytes of an object show.
-func sniff(p []byte) string {
-	return http.DetectContentType(p[:min(len(p), sniffLen)])
+// Sniff returns the Content-Type that the first bytes of a file show.
+func Sniff(p []byte) string {
+	return http.DetectContentType(p[:min(len(p), SniffLen)])
 }
 
 // maxExtension is the longest extension in the table.
