@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -81,23 +80,6 @@ func (a answer) write(w http.ResponseWriter, head bool) {
 	if !head {
 		_, _ = w.Write(b) // the client went away: nobody is left to tell
 	}
-}
-
-// readJSON reads a body that is one JSON object. Fields that v has not are
-// passed over: newer clients send more than this server knows.
-func readJSON(r *http.Request, v any) error {
-	b, err := io.ReadAll(r.Body)
-	if err != nil {
-		return invalid("the request's body could not be read")
-	}
-	if err := json.Unmarshal(b, v); err != nil {
-		var field *json.UnmarshalTypeError
-		if errors.As(err, &field) && field.Field != "" {
-			return invalid("%s has the wrong type: %s", field.Field, field.Value)
-		}
-		return invalid("the body is not the JSON object that this route takes")
-	}
-	return nil
 }
 
 // methodLabel bounds what a client can write into logs and metrics.

@@ -1,6 +1,7 @@
 package controlapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"net/http"
@@ -18,43 +19,82 @@ const (
 	maxLimit     = 100
 )
 
+// diskRoutes are those of disks.
+func (a *api) diskRoutes() []route {
+	return []route{
+		{method: "GET", path: "/api/disks", name: "listDisks", group: "Disks", summary: "list disks, by name",
+			text:  "In the order of their names (bytes, so `Z` before `a`). A key that is limited to some disks sees those.",
+			right: rightKey, do: gives(a.listDisks),
+			params: append(paging(), param{name: "name", text: "only the disk of exactly this name: a list of one or none; the other parameters are not looked at"})},
+		{method: "POST", path: "/api/disks", name: "createDisk", group: "Disks", summary: "make a disk",
+			text: "Asking again for the same disk answers 200 with its id, so that a request whose answer was lost can be repeated; " +
+				"with another configuration it is 409. A new disk has one token, which is shown this once, unless `authMethods` is sent.",
+			right: rightAccountWrite, action: "disk.create", success: []int{201, 200}, errors: []int{409, 501, 507}, do: takes(a.createDisk)},
+		{method: "GET", path: "/api/disks/{id}", name: "getDisk", group: "Disks", summary: "one disk, with its users",
+			text:  "The address of a branch or a checkpoint answers that, as a disk.",
+			right: rightDiskRead, do: gives(a.getDisk)},
+		{method: "DELETE", path: "/api/disks/{id}", name: "deleteDisk", group: "Disks", summary: "delete a disk and everything in it",
+			text: "There is no way back. Its users are refused from the answer on; the space comes back in the background. " +
+				"The address of a branch or a checkpoint deletes only that.",
+			right: rightDiskWrite, action: "disk.delete", errors: []int{409}, do: gives(a.deleteDisk)},
+	}
+}
+
+// paging are the parameters of listings.
+func paging() []param {
+	return []param{
+		{name: "limit", kind: "integer", text: "entries in the answer: 1 to 100, by default 50; more than 100 is taken as 100"},
+		{name: "cursor", text: "`nextCursor` of the page before; it is opaque"},
+	}
+}
+
 // diskResponse is a disk on the wire.
 type diskResponse struct {
-	ID           string `json:"id"`
-	Name         string `json:"name"`
-	Organization string `json:"organization"`
-	Status       string `json:"status"`
-	Provider     string `json:"provider"`
-	Region       string `json:"region"`
-	CreatedAt    string `json:"createdAt"`
+	ID           string `json:"id" doc:"of the disk, or of the branch that was asked for: its bucket's name"`
+	Name         string `json:"name" doc:"as it was made; of a branch DISK.BRANCH"`
+	Organization string `json:"organization" doc:"always default"`
+	Status       string `json:"status" doc:"creating, available or deleting; only an available one can be used"`
+	Provider     string `json:"provider" doc:"the cloud that the region begins with"`
+	Region       string `json:"region" doc:"the server's --region when the disk was made"`
+	CreatedAt    string `json:"createdAt" doc:"time"`
 
-	// Bytes that the disk stores. The three are one figure: nothing is
-	// tiered away from this server.
-	DataSize        int64 `json:"dataSize"`
-	ActiveDataBytes int64 `json:"activeDataBytes"`
-	TotalDataBytes  int64 `json:"totalDataBytes"`
-	Files           int64 `json:"files"`
+	// The three are one figure: nothing is tiered away from this server.
+	DataSize        int64 `json:"dataSize" doc:"bytes of stored contents"`
+	ActiveDataBytes int64 `json:"activeDataBytes" doc:"the same"`
+	TotalDataBytes  int64 `json:"totalDataBytes" doc:"the same"`
+	Files           int64 `json:"files" doc:"files and directories, without the root directory"`
 
-	RootAttrs       catalog.RootAttrs `json:"rootAttrs"`
-	Capabilities    []string          `json:"capabilities"`
-	Mounts          []struct{}        `json:"mounts"`
-	ConnectedClient []struct{}        `json:"connectedClients"`
-	AuthorizedUsers []userResponse    `json:"authorizedUsers,omitzero"` // of one disk's answer only
+	RootAttrs       rootAttrs      `json:"rootAttrs" doc:"owner and mode that the root directory was made with"`
+	Capabilities    []string       `json:"capabilities" doc:"what it can: checkpoints"`
+	Mounts          []none         `json:"mounts" doc:"data sources: none are offered yet"`
+	ConnectedClient []none         `json:"connectedClients" doc:"mounts: none are offered yet"`
+	AllowedIPs      []string       `json:"allowedIps" doc:"addresses and networks that may use it; none: all may"`
+	AuthorizedUsers []userResponse `json:"authorizedUsers,omitzero" doc:"its users; in the answer about one disk only"`
+}
+
+// rootAttrs is catalog.RootAttrs on the wire.
+type rootAttrs struct {
+	UID  uint32 `json:"uid" doc:"owner, at most 4294967294"`
+	GID  uint32 `json:"gid" doc:"group, at most 4294967294"`
+	Mode uint32 `json:"mode" doc:"permission bits as a number, 0 to 511 (0777); 0 stands for the default, 493 (0755)"`
 }
 
 func (a *api) diskResponse(ctx context.Context, d catalog.Disk) (diskResponse, error) {
 	res := diskResponse{
 		ID: d.ID.String(), Name: d.Name, Organization: d.Organization, Status: string(d.State),
 		Provider: provider(d.Region), Region: d.Region, CreatedAt: timestamp(d.Created),
-		RootAttrs: d.Root, Capabilities: []string{"checkpoints"},
-		Mounts: []struct{}{}, ConnectedClient: []struct{}{},
+		RootAttrs: rootAttrs(d.Root), Capabilities: []string{"checkpoints"},
+		Mounts: []none{}, ConnectedClient: []none{}, AllowedIPs: []string{},
 	}
 	if d.State != catalog.Available {
 		return res, nil
 	}
 	u, err := a.o.Catalog.Usage(ctx, d.ID)
+	if err == nil {
+		res.AllowedIPs, err = a.o.Catalog.AllowedIPs(ctx, d.ID)
+	}
 	if errs.Is(err, errs.NoDisk) { // deleted since the row was read
-		res.Status = string(catalog.Deleting)
+		res.Status, res.AllowedIPs = string(catalog.Deleting), []string{}
 		return res, nil
 	}
 	if err != nil {
@@ -72,145 +112,192 @@ func provider(region string) string {
 
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// pathDisk reads the {id} of a route.
-func pathDisk(r *http.Request) (disk.ID, error) {
-	id, ok := disk.ParseID(r.PathValue("id"))
-	if !ok {
-		return 0, invalid("a disk's id is dsk- and 16 lower-case hex digits")
+func (a *api) listDisks(c *call) ([]diskResponse, error) {
+	ctx := c.r.Context()
+	if c.r.URL.Query().Has("name") {
+		d, err := a.o.Catalog.DiskByName(ctx, c.query("name"))
+		if errs.Is(err, errs.NoDisk) || err == nil && !c.key.May(d.ID, false) {
+			return []diskResponse{}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		return a.diskList(ctx, []catalog.Disk{d})
 	}
-	return id, nil
-}
-
-func (a *api) listDisks(r *http.Request) (answer, error) {
-	q := r.URL.Query()
-	if q.Has("name") {
-		return a.diskNamed(r.Context(), q.Get("name"))
-	}
-	limit, err := parseLimit(q.Get("limit"))
+	limit, after, err := c.page()
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
-	start, err := base64.RawURLEncoding.DecodeString(q.Get("cursor"))
-	if err != nil || (len(start) > 0 && catalog.CheckDiskName(string(start)) != nil) {
-		return answer{}, invalid("this cursor did not come from a listing")
+	if after != "" && catalog.CheckDiskName(after) != nil {
+		return nil, badCursor()
 	}
-	disks, more, err := a.o.Catalog.Disks(r.Context(), string(start), limit)
+	disks, more, err := a.disksOf(c, after, limit)
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
-	ans, err := a.diskList(r.Context(), disks)
-	if more && err == nil {
-		ans.body.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(disks[len(disks)-1].Name))
+	if more {
+		c.next = cursor(disks[len(disks)-1].Name)
 	}
-	return ans, err
+	return a.diskList(ctx, disks)
 }
 
-// diskNamed answers the list of the one disk that has this name, or of none.
-func (a *api) diskNamed(ctx context.Context, name string) (answer, error) {
-	d, err := a.o.Catalog.DiskByName(ctx, name)
-	switch {
-	case errs.Is(err, errs.NoDisk):
-		return a.diskList(ctx, nil)
-	case err != nil:
-		return answer{}, err
+// disksOf returns a page of the disks that the key opens.
+func (a *api) disksOf(c *call, after string, limit int) (disks []catalog.Disk, more bool, err error) {
+	for more = true; more && len(disks) < limit; {
+		var page []catalog.Disk
+		page, more, err = a.o.Catalog.Disks(c.r.Context(), after, limit)
+		if err != nil {
+			return nil, false, err
+		}
+		for i, d := range page {
+			after = d.Name
+			if c.key.May(d.ID, false) {
+				disks = append(disks, d)
+			}
+			if len(disks) == limit {
+				return disks, more || i < len(page)-1, nil
+			}
+		}
 	}
-	return a.diskList(ctx, []catalog.Disk{d})
+	return disks, false, nil
 }
 
-func (a *api) diskList(ctx context.Context, disks []catalog.Disk) (answer, error) {
+func (a *api) diskList(ctx context.Context, disks []catalog.Disk) ([]diskResponse, error) {
 	list := make([]diskResponse, 0, len(disks)) // [] and never null: clients iterate over it
 	for _, d := range disks {
 		res, err := a.diskResponse(ctx, d)
 		if err != nil {
-			return answer{}, err
+			return nil, err
 		}
 		list = append(list, res)
 	}
-	return ok(http.StatusOK, list), nil
+	return list, nil
 }
 
-// parseLimit clamps what is too large, as clients expect.
-func parseLimit(s string) (int, error) {
-	if s == "" {
-		return defaultLimit, nil
+// page reads limit and cursor. A limit that is too large is clamped, as
+// clients expect.
+func (c *call) page() (limit int, after string, err error) {
+	limit = defaultLimit
+	if s := c.query("limit"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 31)
+		if err != nil || n == 0 {
+			return 0, "", invalid("limit is a number from 1 to %d", maxLimit)
+		}
+		limit = int(min(n, maxLimit))
 	}
-	n, err := strconv.ParseUint(s, 10, 31)
-	if err != nil || n == 0 {
-		return 0, invalid("limit is a number from 1 to %d", maxLimit)
+	b, err := base64.RawURLEncoding.DecodeString(c.query("cursor"))
+	if err != nil {
+		return 0, "", badCursor()
 	}
-	return int(min(n, maxLimit)), nil
+	return limit, string(b), nil
 }
+
+// cursor wraps the last key of a page.
+func cursor(last string) string { return base64.RawURLEncoding.EncodeToString([]byte(last)) }
+
+func badCursor() error { return invalid("this cursor did not come from a listing") }
 
 // createRequest is the body of POST /api/disks. What this server does not
 // offer yet is read to be refused rather than to be forgotten silently.
 type createRequest struct {
-	Name       string             `json:"name"`
-	RootAttrs  *catalog.RootAttrs `json:"rootAttrs"`
-	Mounts     []any              `json:"mounts"`
-	AllowedIPs []any              `json:"allowedIps"`
+	Name        string     `json:"name" need:"true" doc:"1 to 100 ASCII letters, digits, _ and -"`
+	RootAttrs   *rootAttrs `json:"rootAttrs" doc:"owner and mode of the root directory; by default 0, 0 and 493 (0755)"`
+	AllowedIPs  []string   `json:"allowedIps" doc:"addresses and networks (CIDR) that may use the disk; none: all may"`
+	AuthMethods *[]any     `json:"authMethods" doc:"deprecated: whatever it holds, the disk gets no token"`
+	Mounts      []any      `json:"mounts" doc:"501 unless empty: data sources are not offered yet"`
 }
 
-// createResponse is the answer: clients look for authorizedUsers, which is
-// empty while disk tokens are not offered.
+// createResponse is the answer to it.
 type createResponse struct {
-	DiskID          string         `json:"diskId"`
-	AuthorizedUsers []userResponse `json:"authorizedUsers"`
+	DiskID          string         `json:"diskId" doc:"id of the disk"`
+	AuthorizedUsers []userResponse `json:"authorizedUsers" doc:"the disk's users; the new token of a new disk"`
 }
 
-func (a *api) createDisk(r *http.Request) (answer, error) {
-	var req createRequest
-	if err := readJSON(r, &req); err != nil {
-		return answer{}, err
+func (a *api) createDisk(c *call, in *createRequest) (createResponse, error) {
+	var res createResponse
+	c.target = in.Name
+	if len(in.AllowedIPs) > 0 {
+		return res, errs.New("create disk", in.Name, errs.Unsupported, "allowedIps is not offered yet")
 	}
-	if len(req.Mounts) > 0 {
-		return answer{}, errs.New("create disk", req.Name, errs.Unsupported, "data sources (mounts) are not offered yet")
+	if len(in.Mounts) > 0 {
+		return res, errs.New("create disk", in.Name, errs.Unsupported, "data sources (mounts) are not offered yet")
 	}
-	if len(req.AllowedIPs) > 0 {
-		return answer{}, errs.New("create disk", req.Name, errs.Unsupported, "allowedIps is not offered yet")
+	ctx := c.r.Context()
+	spec := catalog.DiskSpec{Name: in.Name}
+	if in.RootAttrs != nil {
+		spec.Root = catalog.RootAttrs(*in.RootAttrs)
 	}
-	spec := catalog.DiskSpec{Name: req.Name}
-	if req.RootAttrs != nil {
-		spec.Root = *req.RootAttrs
-	}
-	d, created, err := a.o.Catalog.CreateDisk(r.Context(), spec)
+	d, created, err := a.o.Catalog.CreateDisk(ctx, spec)
 	if err != nil {
-		return answer{}, err
+		return res, err
 	}
-	status := http.StatusOK
-	if created {
-		status = http.StatusCreated
+	c.disk, res.DiskID, res.AuthorizedUsers = d.ID, d.ID.String(), []userResponse{}
+	if !created {
+		users, err := a.o.Catalog.Users(ctx, d.ID)
+		res.AuthorizedUsers = userList(users)
+		return res, err
 	}
-	return ok(status, createResponse{DiskID: d.ID.String(), AuthorizedUsers: []userResponse{}}), nil
+	c.status = http.StatusCreated
+	return res, nil
 }
 
-func (a *api) getDisk(r *http.Request) (answer, error) {
-	id, err := pathDisk(r)
+func (a *api) getDisk(c *call) (diskResponse, error) {
+	ctx := c.r.Context()
+	res, err := a.diskResponse(ctx, c.row)
 	if err != nil {
-		return answer{}, err
+		return res, err
 	}
-	d, err := a.o.Catalog.Disk(r.Context(), id)
+	users, err := a.o.Catalog.Users(ctx, c.disk)
 	if err != nil {
-		return answer{}, err
-	}
-	res, err := a.diskResponse(r.Context(), d)
-	if err != nil {
-		return answer{}, err
-	}
-	users, err := a.o.Catalog.Users(r.Context(), id)
-	if err != nil {
-		return answer{}, err
+		return res, err
 	}
 	res.AuthorizedUsers = userList(users)
-	return ok(http.StatusOK, res), nil
+	if c.ref != (disk.Ref{}) {
+		err = a.asBranch(c, &res)
+	}
+	return res, err
 }
 
-func (a *api) deleteDisk(r *http.Request) (answer, error) {
-	id, err := pathDisk(r)
+// asBranch makes the answer about a disk one about the branch or checkpoint
+// of the address.
+func (a *api) asBranch(c *call, res *diskResponse) error {
+	d, err := a.core(c)
 	if err != nil {
-		return answer{}, err
+		return err
 	}
-	if err := a.o.Catalog.DeleteDisk(r.Context(), id); err != nil {
-		return answer{}, err
+	b, err := d.Branch(c.r.Context(), cmp.Or(c.ref.Branch, disk.RootBranch))
+	if err != nil {
+		return refError(err, c.ref)
 	}
-	return ok(http.StatusOK, nil), nil
+	res.ID, res.Name, res.CreatedAt = b.ID.String(), res.Name+"."+c.ref.String(), timestamp(b.Created)
+	bytes := b.Bytes
+	res.Files = b.Files
+	if c.ref.Checkpoint != "" {
+		p, err := d.GetCheckpoint(c.r.Context(), b.Name, c.ref.Checkpoint)
+		if err != nil {
+			return refError(err, c.ref)
+		}
+		res.ID = disk.Address{ID: c.disk, Ref: c.ref}.String()
+		res.CreatedAt, res.Files = timestamp(p.Created), p.Files
+	}
+	res.DataSize, res.ActiveDataBytes, res.TotalDataBytes = bytes, bytes, bytes
+	return nil
+}
+
+func (a *api) deleteDisk(c *call) (none, error) {
+	if c.ref == (disk.Ref{}) {
+		c.target = c.row.Name
+		return none{}, a.o.Catalog.DeleteDisk(c.r.Context(), c.disk)
+	}
+	c.target = c.ref.String()
+	d, err := a.core(c)
+	if err != nil {
+		return none{}, err
+	}
+	if c.ref.Checkpoint != "" {
+		err = d.DeleteCheckpoint(c.r.Context(), c.ref.Branch, c.ref.Checkpoint, disk.DeleteOptions{})
+	} else {
+		err = d.DeleteBranch(c.r.Context(), c.ref.Branch, disk.DeleteOptions{})
+	}
+	return none{}, refError(err, c.ref)
 }

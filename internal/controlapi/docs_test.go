@@ -28,10 +28,8 @@ func TestControlPage(t *testing.T) {
 	for route := range a.plainRoutes() {
 		checkListed(t, listed, "GET "+route)
 	}
-	for route, m := range a.routes() {
-		for method := range m {
-			checkListed(t, listed, method+" "+route)
-		}
+	for _, rt := range a.routes() {
+		checkListed(t, listed, rt.method+" "+rt.path)
 	}
 	for name := range listed {
 		t.Errorf("the page has a route that the code has not: %s", name)

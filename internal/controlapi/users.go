@@ -7,14 +7,34 @@ import (
 	"atoll/internal/errs"
 )
 
-// userResponse is an S3 user on the wire.
+// userRoutes are those of a disk's users.
+func (a *api) userRoutes() []route {
+	return []route{
+		{method: "GET", path: "/api/disks/{id}/users", name: "listUsers", group: "Users", summary: "list a disk's users",
+			text:  "All of them, in one answer.",
+			right: rightDiskRead, do: gives(a.listUsers)},
+		{method: "POST", path: "/api/disks/{id}/users", name: "addUser", group: "Users", summary: "add an S3 user or a token",
+			text:  "Each request makes another user. What it opens the disk with is shown this once.",
+			right: rightDiskWrite, action: "user.add", success: []int{201}, errors: []int{501}, do: takes(a.addUser)},
+		{method: "DELETE", path: "/api/disks/{id}/users/{type}", name: "removeUser", group: "Users", summary: "remove a user",
+			text:  "Requests that begin after the answer are refused.",
+			right: rightDiskWrite, action: "user.remove", errors: []int{501}, do: gives(a.removeUser),
+			params: []param{{name: "identifier", text: "the user's identifier", required: true},
+				{name: "principal", text: "deprecated name of identifier"}}},
+	}
+}
+
+// userResponse is a user on the wire.
 type userResponse struct {
-	Type            string `json:"type"`
-	Identifier      string `json:"identifier"`
-	Nickname        string `json:"nickname"`
-	CreatedAt       string `json:"createdAt"`
-	AccessKeyID     string `json:"accessKeyId"`
-	SecretAccessKey string `json:"secretAccessKey,omitempty"` // once, when it is made
+	Type            string `json:"type" doc:"s3, for the S3 API, or token, for mounts"`
+	Identifier      string `json:"identifier" doc:"names the user; of an S3 user its access key id"`
+	Nickname        string `json:"nickname" doc:"as it was given; may be empty"`
+	CreatedAt       string `json:"createdAt" doc:"time"`
+	AccessKeyID     string `json:"accessKeyId,omitempty" doc:"of an S3 user: 20 characters that begin with ATL"`
+	SecretAccessKey string `json:"secretAccessKey,omitempty" doc:"of an S3 user, in the answer that made it only: 40 characters"`
+	Principal       string `json:"principal,omitempty" doc:"of a token: deprecated name of identifier"`
+	TokenSuffix     string `json:"tokenSuffix,omitempty" doc:"of a token: its last four characters"`
+	Token           string `json:"token,omitempty" doc:"of a token, in the answer that made it only"`
 }
 
 func wireUser(u catalog.User) userResponse {
@@ -32,72 +52,83 @@ func userList(users []catalog.User) []userResponse {
 	return list
 }
 
-// checkUserType refuses the kinds of users that are known but not offered
-// yet, and those that nobody knows.
-func checkUserType(t string) error {
+// checkUserType refuses the kinds of users that are known but not offered,
+// and those that nobody knows.
+func checkUserType(t string) (catalog.UserType, error) {
 	switch t {
-	case "s3":
-		return nil
-	case "token", "awssts":
-		return errs.New("user", t, errs.Unsupported, "users of type "+t+" are not offered yet: only s3 is")
-	case "":
-		return invalid("type is needed: \"s3\"")
+	case string(catalog.S3User), string(catalog.TokenUser):
+		return catalog.UserType(t), nil
+	case "awssts":
+		return "", errs.New("user", t, errs.Unsupported, "users of type awssts are not offered: only s3 and token are")
 	}
-	return invalid("unknown type of user: only s3 is offered")
+	return "", invalid("the type of a user is s3 or token")
 }
 
 type addUserRequest struct {
-	Type     string `json:"type"`
-	Nickname string `json:"nickname"`
+	Type        string `json:"type" need:"true" doc:"s3 or token; awssts answers 501"`
+	Nickname    string `json:"nickname" doc:"at most 255 bytes of UTF-8 without control characters"`
+	Principal   string `json:"principal" doc:"deprecated: tokens are made by the server, 501 unless empty"`
+	TokenSuffix string `json:"tokenSuffix" doc:"deprecated, goes with principal"`
 }
 
-func (a *api) addUser(r *http.Request) (answer, error) {
-	id, err := pathDisk(r)
+func (a *api) addUser(c *call, in *addUserRequest) (userResponse, error) {
+	var res userResponse
+	typ, err := checkUserType(in.Type)
 	if err != nil {
-		return answer{}, err
+		return res, err
 	}
-	var req addUserRequest
-	if err := readJSON(r, &req); err != nil {
-		return answer{}, err
+	if in.Principal != "" || in.TokenSuffix != "" {
+		return res, errs.New("add user", "", errs.Unsupported, "principal is not offered: the server makes the token and answers it")
 	}
-	if err := checkUserType(req.Type); err != nil {
-		return answer{}, err
+	c.status, c.details = http.StatusCreated, in.Type
+	if typ == catalog.TokenUser {
+		u, token, err := a.o.Catalog.AddToken(c.r.Context(), c.disk, in.Nickname)
+		if err != nil {
+			return res, err
+		}
+		res = wireUser(u)
+		res.Token, c.target = token, res.Identifier
+		return res, nil
 	}
-	u, secret, err := a.o.Catalog.AddUser(r.Context(), id, req.Nickname)
+	u, secret, err := a.o.Catalog.AddUser(c.r.Context(), c.disk, in.Nickname)
 	if err != nil {
-		return answer{}, err
+		return res, err
 	}
-	res := wireUser(u)
-	res.SecretAccessKey = secret
-	return ok(http.StatusCreated, res), nil
+	res = wireUser(u)
+	res.SecretAccessKey, c.target = secret, res.Identifier
+	return res, nil
 }
 
-func (a *api) listUsers(r *http.Request) (answer, error) {
-	id, err := pathDisk(r)
-	if err != nil {
-		return answer{}, err
-	}
-	users, err := a.o.Catalog.Users(r.Context(), id)
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(http.StatusOK, userList(users)), nil
+func (a *api) listUsers(c *call) ([]userResponse, error) {
+	users, err := a.o.Catalog.Users(c.r.Context(), c.disk)
+	return userList(users), err
 }
 
-func (a *api) removeUser(r *http.Request) (answer, error) {
-	id, err := pathDisk(r)
+// message is the data of answers that have nothing else to say.
+type message struct {
+	Message string `json:"message" doc:"what was done, for people"`
+}
+
+func (a *api) removeUser(c *call) (message, error) {
+	c.details = c.r.PathValue("type")
+	typ, err := checkUserType(c.details)
 	if err != nil {
-		return answer{}, err
+		return message{}, err
 	}
-	if err := checkUserType(r.PathValue("type")); err != nil {
-		return answer{}, err
+	c.target = c.query("identifier")
+	if c.target == "" {
+		c.target = c.query("principal")
 	}
-	identifier := r.URL.Query().Get("identifier")
-	if identifier == "" {
-		return answer{}, invalid("identifier is needed: the user's access key id")
+	if c.target == "" {
+		return message{}, invalid("identifier is needed: the user's identifier")
 	}
-	if err := a.o.Catalog.RemoveUser(r.Context(), id, identifier); err != nil {
-		return answer{}, err
+	if typ == catalog.S3User {
+		err = a.o.Catalog.RemoveUser(c.r.Context(), c.disk, c.target)
+	} else {
+		err = a.o.Catalog.RemoveUserOf(c.r.Context(), c.disk, typ, c.target)
 	}
-	return ok(http.StatusOK, map[string]string{"message": "User removed"}), nil
+	if err != nil {
+		return message{}, err
+	}
+	return message{"User removed"}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"atoll/internal/catalog"
+	"atoll/internal/clientaddr"
 	"atoll/internal/controlapi"
 	"atoll/internal/errs"
 	"atoll/internal/s3api"
@@ -148,9 +149,9 @@ func (s *server) openDoors() error {
 		return err
 	}
 	control := controlapi.New(controlapi.Options{
-		Catalog: s.st.catalog,
-		Info:    controlapi.ServerInfo{Version: s.cfg.Version, Region: s.cfg.Region, S3Endpoint: s.s3URL()},
-		Backup:  s.backup, Ready: s.isReady, Registry: s.metrics.registry, Log: s.log, Now: s.cfg.Now,
+		Catalog: s.st.catalog, Disks: s.st.disks, Limiter: clientaddr.NewLimiter(clientaddr.LimiterOptions{Now: s.cfg.Now}),
+		Info:   controlapi.ServerInfo{Version: s.cfg.Version, Region: s.cfg.Region, S3Endpoint: s.s3URL()},
+		Backup: s.backup, Ready: s.isReady, Registry: s.metrics.registry, Log: s.log, Now: s.cfg.Now,
 	})
 	if s.control, err = openDoor("control-addr", s.cfg.ControlAddr, s.counted(control), controlMaxHeader, s.certs, s.log); err != nil {
 		return err
