@@ -179,6 +179,9 @@ func (w *viewCheck) bareEntry(r *reader, dir Ino, name string, e *Attr) {
 		if a.parent != dir {
 			w.wrong("entry %q of directory %d names directory %d, whose parent is %d", name, dir, e.Ino, a.parent)
 		}
+		if a.name != "" && a.name != name {
+			w.wrong("entry %q of directory %d names directory %d, which believes to be called %q", name, dir, e.Ino, a.name)
+		}
 		return
 	}
 	h, err := r.get(linkBody(nil, e.Ino, dir, name))

@@ -88,7 +88,7 @@ func appendAttr(b []byte, a *Attr) []byte {
 	set(flagXattrs, a.xattrs)
 	set(flagMeta, len(a.Meta) > 0)
 	set(flagContentMeta, len(a.ContentMeta) > 0)
-	set(flagTarget, a.Type == Symlink)
+	set(flagTarget, a.Type == Symlink || a.Type == Dir && a.name != "")
 	set(flagRdev, a.Rdev != 0)
 	set(flagData, a.Data != 0)
 	b = append(b, tagAttrs, byte(a.Type), flags)
@@ -117,6 +117,8 @@ func appendAttr(b []byte, a *Attr) []byte {
 	}
 	if a.Type == Symlink {
 		b = appendBytes(b, []byte(a.Target))
+	} else if a.Type == Dir && a.name != "" {
+		b = appendBytes(b, []byte(a.name))
 	}
 	return b
 }
@@ -158,7 +160,11 @@ func decodeAttr(v []byte, a *Attr) error {
 		a.ContentMeta = append([]byte(nil), d.bytes()...)
 	}
 	if flags&flagTarget != 0 {
-		a.Target = string(d.bytes())
+		if s := string(d.bytes()); a.Type == Dir {
+			a.name = s
+		} else {
+			a.Target = s
+		}
 	}
 	if d.bad || len(d.b) != 0 {
 		return corrupt("attributes")

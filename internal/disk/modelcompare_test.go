@@ -18,6 +18,7 @@ func (m *machine) compare() {
 	for ref, t := range m.points {
 		m.compareView(m.view(ref), t)
 	}
+	m.compareDiffs()
 }
 
 func (m *machine) compareView(v *View, t *mtree) {

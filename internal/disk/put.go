@@ -278,6 +278,7 @@ func (t *txn) addDir(a *Attr, name string) error {
 	if err := t.touchDir(a.parent, 1); err != nil {
 		return err
 	}
+	a.name = name
 	t.newCached(*a)
 	t.addUsage(t.lay.id, 0, 1)
 	_, err := t.put(entryBody(nil, a.parent, name), appendBare(nil, Dir, a.Ino))

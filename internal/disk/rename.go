@@ -195,7 +195,7 @@ func (t *txn) settleAttr(a *Attr, from, to linkName) error {
 		if err != nil {
 			return err
 		}
-		c.attr.parent, c.attr.Ctime = to.dir, t.g.now
+		c.attr.parent, c.attr.name, c.attr.Ctime = to.dir, to.name, t.g.now
 		t.change(c)
 		_, err = t.put(entryBody(nil, to.dir, to.name), appendBare(nil, Dir, a.Ino))
 		return err

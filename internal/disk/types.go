@@ -126,8 +126,9 @@ type Attr struct {
 
 	Target string // of a symlink
 
-	parent Ino  // while Nlink == 1, and of directories
-	xattrs bool // there may be extended attributes
+	parent Ino    // while Nlink == 1, and of directories
+	name   string // of directories, in parent; "" if made before format 2
+	xattrs bool   // there may be extended attributes
 }
 
 // IsDir tells whether the inode is a directory.
