@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 // fakeServer answers every request with the same, and notes it.
@@ -93,10 +94,148 @@ func TestRequests(t *testing.T) {
 		{"users", "200", `{"success":true,"data":[{"identifier":"i"}]}`, func(ctx context.Context, c *Client) (any, error) {
 			u, err := c.Users(ctx, "d")
 			return u[0].Identifier, err
-		}, "GET /api/disks/d/users", "", "i"},
+		}, "GET /api/disks/d/users?limit=100", "", "i"},
 		{"remove user", "200", `{"success":true,"data":{"message":"m"}}`, func(ctx context.Context, c *Client) (any, error) {
 			return nil, c.RemoveS3User(ctx, "d", "a&b")
 		}, "DELETE /api/disks/d/users/s3?identifier=a%26b", "", "<nil>"},
+		{"make", "201", `{"success":true,"data":{"diskId":"d","authorizedUsers":[{"type":"token","token":"adt_x"}]}}`, func(ctx context.Context, c *Client) (any, error) {
+			d, err := c.MakeDisk(ctx, NewDisk{Name: "n", AllowedIPs: []string{"::1"}})
+			return d.Users[0].Token, err
+		}, "POST /api/disks", `{"allowedIps":["::1"],"name":"n"}`, "adt_x"},
+		{"add token", "201", `{"success":true,"data":{"token":"t"}}`, func(ctx context.Context, c *Client) (any, error) {
+			u, err := c.AddUser(ctx, "d", UserToken, "n")
+			return u.Token, err
+		}, "POST /api/disks/d/users", `{"nickname":"n","type":"token"}`, "t"},
+		{"allowed", "200", `{"success":true,"data":{"allowedIps":["::1"]}}`, func(ctx context.Context, c *Client) (any, error) {
+			return c.AllowedIPs(ctx, "d")
+		}, "GET /api/disks/d/allowed-ips", "", "[::1]"},
+		{"allow", "200", `{"success":true,"data":{"allowedIps":[]}}`, func(ctx context.Context, c *Client) (any, error) {
+			return c.SetAllowedIPs(ctx, "d", nil)
+		}, "PUT /api/disks/d/allowed-ips", `{"allowedIps":[]}`, "[]"},
+		{"quota", "200", `{"success":true,"data":{"bytes":1,"files":2,"usedBytes":3,"usedFiles":4}}`, func(ctx context.Context, c *Client) (any, error) {
+			return c.Quota(ctx, "d")
+		}, "GET /api/disks/d/quota", "", "{1 2 3 4}"},
+		{"set quota", "200", `{"success":true,"data":{"bytes":1}}`, func(ctx context.Context, c *Client) (any, error) {
+			return c.SetQuota(ctx, "d", 1, 0)
+		}, "PUT /api/disks/d/quota", `{"bytes":1,"files":0}`, "{1 0 0 0}"},
+		{"cors", "200", `{"success":true,"data":{"rules":[{"id":"r"}]}}`, func(ctx context.Context, c *Client) (any, error) {
+			rules, err := c.CORS(ctx, "d")
+			return rules[0].ID, err
+		}, "GET /api/disks/d/cors", "", "r"},
+		{"set cors", "200", `{"success":true,"data":{}}`, func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.SetCORS(ctx, "d", []CORSRule{{AllowedOrigins: []string{"*"}, AllowedMethods: []string{"GET"}}})
+		}, "PUT /api/disks/d/cors", `{"rules":[{"allowedMethods":["GET"],"allowedOrigins":["*"]}]}`, "<nil>"},
+		{"remove cors", "200", `{"success":true}`, func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.RemoveCORS(ctx, "d")
+		}, "DELETE /api/disks/d/cors", "", "<nil>"},
+		{"create key", "201", `{"success":true,"data":{"id":"i","token":"key-x"}}`, func(ctx context.Context, c *Client) (any, error) {
+			at := time.Unix(1700000000, 0).UTC()
+			k, err := c.CreateAPIKey(ctx, NewAPIKey{Name: "n", Disks: []string{"d"}, ReadOnly: true, ExpiresAt: &at})
+			return k.Token, err
+		}, "POST /api/tokens", `{"disks":["d"],"expiresAt":"2023-11-14T22:13:20Z","name":"n","readOnly":true}`, "key-x"},
+		{"keys", "200", `{"success":true,"data":{"tokens":[{"id":"i","lastUsedAt":null}]}}`, func(ctx context.Context, c *Client) (any, error) {
+			keys, err := Collect(c.APIKeys(ctx))
+			return keys[0].ID, err
+		}, "GET /api/tokens?limit=100", "", "i"},
+		{"delete key", "200", `{"success":true}`, func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.DeleteAPIKey(ctx, "i")
+		}, "DELETE /api/tokens/i", "", "<nil>"},
+		{"audit", "200", `{"success":true,"data":{"entries":[{"id":"1","action":"disk.create"}]}}`, func(ctx context.Context, c *Client) (any, error) {
+			log, err := Collect(c.Audit(ctx, "d"))
+			return log[0].Action, err
+		}, "GET /api/audit?disk=d&limit=100", "", "disk.create"},
+		{"fork", "201", `{"success":true,"data":{"filesystem_id":"b"}}`, func(ctx context.Context, c *Client) (any, error) {
+			b, err := c.CreateBranch(ctx, "d", NewBranch{Name: "n", FromBranch: "f", FromCheckpoint: "c"})
+			return b.ID, err
+		}, "POST /api/disks/d/branches", `{"branch_name":"n","from_branch":"f","from_checkpoint_name":"c"}`, "b"},
+		{"branches", "200", `{"success":true,"data":[{"branch_name":"n","retained_bytes":7}]}`, func(ctx context.Context, c *Client) (any, error) {
+			list, err := Collect(c.Branches(ctx, "d"))
+			return list[0].RetainedBytes, err
+		}, "GET /api/disks/d/branches?limit=100", "", "7"},
+		{"branch", "200", `{"success":true,"data":{"branch_name":"n"}}`, func(ctx context.Context, c *Client) (any, error) {
+			b, err := c.Branch(ctx, "d", "n")
+			return b.Name, err
+		}, "GET /api/disks/d/branches/n", "", "n"},
+		{"rename branch", "200", `{"success":true,"data":{"branch_name":"m"}}`, func(ctx context.Context, c *Client) (any, error) {
+			b, err := c.RenameBranch(ctx, "d", "n", "m")
+			return b.Name, err
+		}, "PATCH /api/disks/d/branches/n", `{"branch_name":"m"}`, "m"},
+		{"delete branch", "200", `{"success":true}`, func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.DeleteBranch(ctx, "d", "n", true)
+		}, "DELETE /api/disks/d/branches/n?cascade=true", "", "<nil>"},
+		{"rollback", "200", `{"success":true,"data":{"branch":{"branch_name":"n"},"left_behind":{"branch_name":"l"}}}`, func(ctx context.Context, c *Client) (any, error) {
+			m, err := c.Rollback(ctx, "d", "n", "c", Move{KeepAs: "l", Force: true})
+			return m.LeftBehind.Name, err
+		}, "POST /api/disks/d/branches/n/rollback", `{"checkpoint_name":"c","force":true,"keep_as":"l"}`, "l"},
+		{"promote", "200", `{"success":true,"data":{"left_behind":{"branch_name":"l"}}}`, func(ctx context.Context, c *Client) (any, error) {
+			m, err := c.Promote(ctx, "d", "n", Move{})
+			return m.LeftBehind.Name, err
+		}, "POST /api/disks/d/branches/n/promote", `{}`, "l"},
+		{"schedule", "200", `{"success":true,"data":{"hourly":1,"daily":2,"weekly":3}}`, func(ctx context.Context, c *Client) (any, error) {
+			return c.Schedule(ctx, "d", "n")
+		}, "GET /api/disks/d/branches/n/schedule", "", "{1 2 3}"},
+		{"set schedule", "200", `{"success":true,"data":{}}`, func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.SetSchedule(ctx, "d", "n", Schedule{Daily: 7})
+		}, "PUT /api/disks/d/branches/n/schedule", `{"daily":7,"hourly":0,"weekly":0}`, "<nil>"},
+		{"remove schedule", "200", `{"success":true}`, func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.RemoveSchedule(ctx, "d", "n")
+		}, "DELETE /api/disks/d/branches/n/schedule", "", "<nil>"},
+		{"checkpoint", "201", `{"success":true,"data":{"checkpoint_name":"c","auto":true}}`, func(ctx context.Context, c *Client) (any, error) {
+			p, err := c.CreateCheckpoint(ctx, "d", "n", "c")
+			return p.Auto, err
+		}, "POST /api/disks/d/checkpoints", `{"branch":"n","checkpoint_name":"c"}`, "true"},
+		{"checkpoints", "200", `{"success":true,"data":[{"checkpoint_name":"c"}]}`, func(ctx context.Context, c *Client) (any, error) {
+			list, err := Collect(c.Checkpoints(ctx, "d", "n"))
+			return list[0].Name, err
+		}, "GET /api/disks/d/checkpoints?branch=n&limit=100", "", "c"},
+		{"get checkpoint", "200", `{"success":true,"data":{"checkpoint_name":"c"}}`, func(ctx context.Context, c *Client) (any, error) {
+			p, err := c.Checkpoint(ctx, "d", "", "c")
+			return p.Name, err
+		}, "GET /api/disks/d/checkpoints/c", "", "c"},
+		{"rename checkpoint", "200", `{"success":true,"data":{"checkpoint_name":"e"}}`, func(ctx context.Context, c *Client) (any, error) {
+			p, err := c.RenameCheckpoint(ctx, "d", "n", "c", "e")
+			return p.Name, err
+		}, "PATCH /api/disks/d/checkpoints/c?branch=n", `{"checkpoint_name":"e"}`, "e"},
+		{"delete checkpoint", "200", `{"success":true}`, func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.DeleteCheckpoint(ctx, "d", "n", "c", true)
+		}, "DELETE /api/disks/d/checkpoints/c?branch=n&cascade=true", "", "<nil>"},
+		{"diff", "200", `{"success":true,"data":{"changes":[{"path":"p","change":"added","newSize":0}]}}`, func(ctx context.Context, c *Client) (any, error) {
+			list, err := Collect(c.Diff(ctx, "d", "root.c", "n", "p"))
+			return fmt.Sprint(list[0].OldSize == nil, *list[0].NewSize), err
+		}, "GET /api/disks/d/diff?from=root.c&limit=1000&prefix=p&to=n", "", "true 0"},
+		{"restore", "200", `{"success":true,"data":{"files":2,"bytes":3}}`, func(ctx context.Context, c *Client) (any, error) {
+			return c.Restore(ctx, "d", RestoreFrom{FromCheckpoint: "c", Path: "p", Branch: "n"})
+		}, "POST /api/disks/d/restore", `{"branch":"n","from_checkpoint":"c","path":"p"}`, "{2 3}"},
+		{"share", "201", `{"success":true,"data":{"url":"u","expiresIn":90}}`, func(ctx context.Context, c *Client) (any, error) {
+			s, err := c.Share(ctx, "d", "k", 90*time.Second)
+			return s.URL, err
+		}, "POST /api/disks/d/share", `{"expiresIn":90,"key":"k"}`, "u"},
+		{"revoke", "200", `{"success":true}`, func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.RevokeShare(ctx, "d", "i")
+		}, "DELETE /api/disks/d/share?id=i", "", "<nil>"},
+		{"revoke all", "200", `{"success":true}`, func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.RevokeShares(ctx, "d")
+		}, "DELETE /api/disks/d/share?all=true", "", "<nil>"},
+		{"write file", "200", `{"success":true,"data":{}}`, func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.WriteFile(ctx, "d", "/a b/c", strings.NewReader(`{"x":1}`))
+		}, "PUT /api/disks/d/files/a%20b/c", `{"x":1}`, "<nil>"},
+		{"remove file", "200", `{"success":true}`, func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.RemoveFile(ctx, "d", "a", true)
+		}, "DELETE /api/disks/d/files/a?recursive=true", "", "<nil>"},
+		{"mkdir", "200", `{"success":true}`, func(ctx context.Context, c *Client) (any, error) {
+			mode := uint32(0o700)
+			return nil, c.Mkdir(ctx, "d", "a", FileAttrs{Mode: &mode})
+		}, "POST /api/disks/d/files/a", `{"mode":448,"op":"mkdir"}`, "<nil>"},
+		{"rename", "200", `{"success":true}`, func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.Rename(ctx, "d", "a", "b")
+		}, "POST /api/disks/d/files/a", `{"op":"rename","to":"b"}`, "<nil>"},
+		{"symlink", "200", `{"success":true}`, func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.Symlink(ctx, "d", "a", "../b")
+		}, "POST /api/disks/d/files/a", `{"op":"symlink","target":"../b"}`, "<nil>"},
+		{"rotate", "200", `{"success":true,"data":{"keyFile":"f"}}`, func(ctx context.Context, c *Client) (any, error) {
+			k, err := c.RotateKey(ctx, "")
+			return k.KeyFile, err
+		}, "POST /api/server/rotate-key", `{}`, "f"},
 		{"server", "200", `{"success":true,"data":{"s3Endpoint":"e"}}`, func(ctx context.Context, c *Client) (any, error) {
 			s, err := c.Server(ctx)
 			return s.S3Endpoint, err

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"net/http"
 	"net/url"
@@ -19,8 +18,9 @@ type RootAttrs struct {
 
 // NewDisk is what a disk is made from.
 type NewDisk struct {
-	Name      string     `json:"name"` // 1 to 100 of letters, digits, '_' and '-'
-	RootAttrs *RootAttrs `json:"rootAttrs,omitempty"`
+	Name       string     `json:"name"` // 1 to 100 of letters, digits, '_' and '-'
+	RootAttrs  *RootAttrs `json:"rootAttrs,omitempty"`
+	AllowedIPs []string   `json:"allowedIps,omitempty"`
 }
 
 // Disk is a disk as the control plane shows it.
@@ -35,29 +35,44 @@ type Disk struct {
 	TotalDataBytes int64     `json:"totalDataBytes"`
 	Files          int64     `json:"files"`
 	RootAttrs      RootAttrs `json:"rootAttrs"`
+	AllowedIPs     []string  `json:"allowedIps,omitempty"`
+	Capabilities   []string  `json:"capabilities,omitempty"`
+	Users          []User    `json:"authorizedUsers,omitempty"` // in the answer about one disk
 }
 
-// CreateDisk makes a disk, or finds the one of this name and configuration;
-// created tells which.
+// CreatedDisk is what CreateDisk answers.
+type CreatedDisk struct {
+	ID      string `json:"diskId"`
+	Users   []User `json:"authorizedUsers"` // made with the disk, with their secrets
+	Created bool   `json:"-"`               // false: it was there, as asked for
+}
+
+// MakeDisk makes a disk, or finds the one of this name and configuration.
+func (c *Client) MakeDisk(ctx context.Context, d NewDisk) (CreatedDisk, error) {
+	var res CreatedDisk
+	a, err := c.do(ctx, call{method: http.MethodPost, path: "/api/disks", in: d, out: &res, once: true})
+	res.Created = a.status == http.StatusCreated
+	return res, err
+}
+
+// CreateDisk is MakeDisk for those who want the disk's id only; created tells
+// whether it is new.
 func (c *Client) CreateDisk(ctx context.Context, d NewDisk) (id string, created bool, err error) {
-	var res struct {
-		DiskID string `json:"diskId"`
-	}
-	status, _, err := c.do(ctx, http.MethodPost, "/api/disks", nil, d, &res)
-	return res.DiskID, status == http.StatusCreated, err
+	res, err := c.MakeDisk(ctx, d)
+	return res.ID, res.Created, err
 }
 
-// Disk returns a disk by its id.
-func (c *Client) Disk(ctx context.Context, id string) (Disk, error) {
+// Disk returns a disk by its address.
+func (c *Client) Disk(ctx context.Context, address string) (Disk, error) {
 	var d Disk
-	_, _, err := c.do(ctx, http.MethodGet, diskPath(id), nil, nil, &d)
+	err := c.get(ctx, diskPath(address), nil, &d)
 	return d, err
 }
 
 // DiskByName returns the disk of this name; ok tells whether there is one.
 func (c *Client) DiskByName(ctx context.Context, name string) (d Disk, ok bool, err error) {
 	var list []Disk
-	_, _, err = c.do(ctx, http.MethodGet, "/api/disks", url.Values{"name": {name}}, nil, &list)
+	err = c.get(ctx, "/api/disks", url.Values{"name": {name}}, &list)
 	if err != nil || len(list) == 0 {
 		return Disk{}, false, err
 	}
@@ -66,33 +81,10 @@ func (c *Client) DiskByName(ctx context.Context, name string) (d Disk, ok bool, 
 
 // Disks walks all disks in the order of their names. An error ends the walk.
 func (c *Client) Disks(ctx context.Context) iter.Seq2[Disk, error] {
-	return func(yield func(Disk, error) bool) {
-		q := url.Values{"limit": {"100"}}
-		for {
-			var page []Disk
-			_, next, err := c.do(ctx, http.MethodGet, "/api/disks", q, nil, &page)
-			if err == nil && next != "" && next == q.Get("cursor") {
-				err = errors.New("the server repeats a page of the list")
-			}
-			if err != nil {
-				yield(Disk{}, err)
-				return
-			}
-			for _, d := range page {
-				if !yield(d, nil) {
-					return
-				}
-			}
-			if next == "" {
-				return
-			}
-			q.Set("cursor", next)
-		}
-	}
+	return listed(ctx, c, "/api/disks", nil, whole[Disk])
 }
 
 // DeleteDisk deletes a disk with everything on it.
 func (c *Client) DeleteDisk(ctx context.Context, id string) error {
-	_, _, err := c.do(ctx, http.MethodDelete, diskPath(id), nil, nil, nil)
-	return err
+	return c.once(ctx, http.MethodDelete, diskPath(id), nil, nil, nil)
 }
