@@ -101,6 +101,10 @@ func (a *auditor) chunks() error {
 		if body[0] != kindData || len(v) == 0 {
 			return nil
 		}
+		if chunkNumber([]byte(body)) >= partTable {
+			_, err := decodePartRow(v)
+			return err
+		}
 		c, err := decodeChunk(v)
 		if err != nil {
 			return err

@@ -191,9 +191,14 @@ func (c *layerCheck) value(r kv.Reader, body, v []byte, newest, seen bool) {
 	}
 }
 
-// chunk checks a chunk row and what it names.
-func (c *layerCheck) chunk(r kv.Reader, body, v []byte, newest, seen bool) error {
-	ch, err := decodeChunk(v)
+// chunk checks a chunk row, or one of a part table, and what it names.
+func (c *layerCheck) chunk(r kv.Reader, body, v []byte, newest, seen bool) (err error) {
+	var ch chunk
+	if chunkNumber(body) >= partTable {
+		err = c.partRow(body, v)
+	} else {
+		ch, err = decodeChunk(v)
+	}
 	if err != nil {
 		return err
 	}

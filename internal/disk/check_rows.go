@@ -66,7 +66,7 @@ func (d *diskCheck) checkHeader() {
 
 // knownTables are the letters that rows of a disk begin with, in order.
 var knownTables = [...]byte{tabHeader, tabBranch, tabChange, tabDeleg, tabCheckpt, tabLayer, tabMeta, tabName, tabCounter,
-	tabPin, tabQuota, tabReap, tabStaged, tabExtent, tabUsage, tabDead, tabJob, tabOrphan}
+	tabPin, tabQuota, tabReap, tabStaged, tabExtent, tabUsage, tabPart, tabUpload, tabDead, tabJob, tabOrphan}
 
 // checkTables looks for rows that belong to no table.
 func (d *diskCheck) checkTables() {
@@ -287,13 +287,8 @@ func (d *diskCheck) checkWork() {
 		known(layer(l), "an upload")
 		return err
 	})
-	d.table(tabReap, 12, func(k, v []byte) error {
-		var flag uint64
-		_, err := unrow(v, &flag)
-		d.unnamed.set(binary.BigEndian.Uint64(k[4:]))
-		known(layer(binary.BigEndian.Uint32(k)), "contents to be freed")
-		return err
-	})
+	d.checkReap(known)
+	d.checkMultipart(known)
 	d.table(tabOrphan, 12, func(k, _ []byte) error {
 		known(layer(binary.BigEndian.Uint32(k)), "an open file without a name")
 		return nil

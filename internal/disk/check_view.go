@@ -145,7 +145,7 @@ func (w *viewCheck) entry(r *reader, body, v []byte, _ bool) {
 		w.bareEntry(r, dir, name, &a)
 		return
 	}
-	w.d.contents.set(uint64(a.Data))
+	w.name(r, &a)
 	p, err := r.get(inodeBody(nil, a.Ino))
 	if w.d.failed(w.at.layer, err) {
 		return
@@ -222,7 +222,7 @@ func (w *viewCheck) inode(r *reader, body, v []byte, own bool) {
 	if decodeAttr(v, &a) != nil {
 		return
 	}
-	w.d.contents.set(uint64(a.Data))
+	w.name(r, &a)
 	switch {
 	case a.Type == Dir:
 		w.directory(r, &a)

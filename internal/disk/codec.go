@@ -18,6 +18,7 @@ const (
 	tagInline  = 4 // chunk row: bytes
 	tagExtents = 5 // chunk row: extent references
 	tagRow     = 6 // any other row
+	tagParts   = 7 // chunk row at partTable and after: part table
 )
 
 const (
@@ -28,6 +29,7 @@ const (
 	flagTarget
 	flagRdev
 	flagData
+	flagParts
 )
 
 var errCodec = errors.New("a stored row does not parse")
@@ -91,6 +93,7 @@ func appendAttr(b []byte, a *Attr) []byte {
 	set(flagTarget, a.Type == Symlink || a.Type == Dir && a.name != "")
 	set(flagRdev, a.Rdev != 0)
 	set(flagData, a.Data != 0)
+	set(flagParts, a.parts)
 	b = append(b, tagAttrs, byte(a.Type), flags)
 	for _, v := range [...]uint64{uint64(a.Ino), uint64(a.Mode), uint64(a.UID), uint64(a.GID),
 		uint64(a.Nlink), uint64(a.Size), uint64(a.Bytes), a.Version, uint64(a.parent)} {
@@ -149,6 +152,7 @@ func decodeAttr(v []byte, a *Attr) error {
 		a.Rdev = uint32(d.uint())
 	}
 	a.xattrs = flags&flagXattrs != 0
+	a.parts = flags&flagParts != 0
 	if flags&flagMD5 != 0 {
 		a.HasMD5 = true
 		copy(a.MD5[:], d.take(16))
@@ -166,7 +170,7 @@ func decodeAttr(v []byte, a *Attr) error {
 			a.Target = s
 		}
 	}
-	if d.bad || len(d.b) != 0 {
+	if d.bad || len(d.b) != 0 || a.parts && a.Data == 0 {
 		return corrupt("attributes")
 	}
 	return nil

@@ -90,37 +90,39 @@ func (r *reader) links(ino Ino) ([]linkName, error) {
 // freeInode frees what an inode without a name owns: xattrs and contents.
 func (t *txn) freeInode(a *Attr) error {
 	if a.xattrs {
-		if err := t.reapLater(DataID(a.Ino)); err != nil {
+		if err := t.reapLater(DataID(a.Ino), reapNamed); err != nil {
 			return err
 		}
 	}
-	return t.freeData(a.Data, a.Size)
+	return t.freeData(a)
 }
 
 // maxDirect is how many extents are freed in the transaction that drops them;
 // contents with more get a reap row and are freed by a job.
 const maxDirect = 4
 
-// freeData frees the contents of a data id that nothing names any more.
-func (t *txn) freeData(data DataID, size int64) error {
-	if data == 0 {
+// freeData frees the contents that attributes named, and nothing names any
+// more.
+func (t *txn) freeData(a *Attr) error {
+	switch {
+	case a.Data == 0:
 		return nil
+	case a.parts, a.Size > ChunkSize:
+		return t.reapLater(a.Data, reapNamed)
 	}
-	if size > ChunkSize {
-		return t.reapLater(data)
-	}
-	c, err := t.chunkAt(data, 0)
+	c, err := t.chunkAt(a.Data, 0)
 	if err != nil {
 		return err
 	}
 	if len(c.refs) > maxDirect {
-		return t.reapLater(data)
+		return t.reapLater(a.Data, reapNamed)
 	}
-	return t.dropChunk(data, 0, &c)
+	return t.dropChunk(a.Data, 0, &c)
 }
 
-func (t *txn) reapLater(data DataID) error {
-	if err := t.tx.Set(reapKey(t.disk, t.lay.id, data), row(0)); err != nil {
+// reapLater leaves a reap row, for a job; ids are those of reapList.
+func (t *txn) reapLater(data DataID, flag uint64, ids ...uint64) error {
+	if err := t.tx.Set(reapKey(t.disk, t.lay.id, data), row(append([]uint64{flag}, ids...)...)); err != nil {
 		return err
 	}
 	j := job{kind: jobReap, disk: t.disk, layer: t.lay.id, data: data}

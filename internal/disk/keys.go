@@ -33,6 +33,8 @@ const (
 	tabStaged  = 's' // <data id:8>
 	tabExtent  = 't' // <extent id:8>
 	tabUsage   = 'u' // <layer:4>
+	tabPart    = 'v' // <layer:4> <upload:8> <part number:4>
+	tabUpload  = 'w' // <layer:4> <path> NUL <upload:8>
 	tabDead    = 'x' // <layer:4> <death epoch:4> <extent id:8>
 	tabJob     = 'y' // <kind:1> <layer:4> <epoch:4>
 	tabOrphan  = 'z' // <layer:4> <ino:8>

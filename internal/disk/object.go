@@ -83,31 +83,48 @@ func (o *Object) collect(r *reader, rg Range) error {
 	if o.Attr.Type != File || o.Attr.Data == 0 || rg.Off >= end {
 		return nil
 	}
-	for n := rg.Off / ChunkSize; n*ChunkSize < end; n++ {
-		c, err := r.chunkAt(o.Attr.Data, uint32(n))
+	for pos := rg.Off; pos < end; {
+		s, err := r.span(&o.Attr, pos)
 		if err != nil {
 			return err
 		}
-		base := n * ChunkSize
-		if c.inline != nil {
-			ln := min(int64(len(c.inline)), end-base)
-			if ln > 0 {
-				o.parts = append(o.parts, part{off: base, len: ln, inline: append([]byte(nil), c.inline[:ln]...)})
-			}
-			continue
-		}
-		for _, ref := range c.refs {
-			from, to := max(base+int64(ref.off), rg.Off), min(base+int64(ref.off)+int64(ref.len), end)
-			if from >= to {
-				continue
-			}
-			x, err := r.extentAt(ref.id)
+		for to := min(s.to, end); pos < to; {
+			n, base := s.chunk(pos)
+			c, err := r.chunkAt(s.data, n)
 			if err != nil {
 				return err
 			}
-			o.parts = append(o.parts, part{off: from, len: to - from, loc: x.loc,
-				ext: int64(ref.extOff) + from - base - int64(ref.off)})
+			next := min(base+ChunkSize, to)
+			if err := o.addChunk(r, &c, base, pos, next); err != nil {
+				return err
+			}
+			pos = next
 		}
+	}
+	return nil
+}
+
+// addChunk takes over what a chunk, which begins at base in the file, has of
+// [from, end).
+func (o *Object) addChunk(r *reader, c *chunk, base, from, end int64) error {
+	if c.inline != nil {
+		ln := min(int64(len(c.inline)), end-base)
+		if ln > 0 {
+			o.parts = append(o.parts, part{off: base, len: ln, inline: append([]byte(nil), c.inline[:ln]...)})
+		}
+		return nil
+	}
+	for _, ref := range c.refs {
+		from, to := max(base+int64(ref.off), from), min(base+int64(ref.off)+int64(ref.len), end)
+		if from >= to {
+			continue
+		}
+		x, err := r.extentAt(ref.id)
+		if err != nil {
+			return err
+		}
+		o.parts = append(o.parts, part{off: from, len: to - from, loc: x.loc,
+			ext: int64(ref.extOff) + from - base - int64(ref.off)})
 	}
 	return nil
 }

@@ -33,6 +33,9 @@ func (u *Upload) Commit(ctx context.Context, path string, o PutOptions) (Attr, e
 	var a Attr
 	op := &op{v: u.v, locs: u.held, alone: len(u.pending)+len(u.exts) > 8}
 	op.fn = func(t *txn) (err error) {
+		if u.staged && t.lay.epoch != u.stagedEpoch {
+			return errRestage
+		}
 		a, err = t.putFile(path, u, &o)
 		return err
 	}
@@ -77,11 +80,29 @@ func (u *Upload) finish() error {
 	return nil
 }
 
-// putFile places an upload.
-func (t *txn) putFile(path string, u *Upload, o *PutOptions) (a Attr, err error) {
-	if u.staged && t.lay.epoch != u.stagedEpoch {
-		return a, errRestage
+// contents is what putFile gives a name.
+type contents interface {
+	describe(a *Attr)         // sets inode number, version, size and data id
+	unstaged() int64          // bytes that the usage does not count yet
+	writeContents(*txn) error // writes their rows
+}
+
+func (u *Upload) describe(a *Attr) {
+	a.Ino, a.Version, a.Size = Ino(u.ids), u.ids+1, u.size
+	if u.size > 0 {
+		a.Data = u.data()
 	}
+}
+
+func (u *Upload) writeContents(t *txn) error {
+	if err := t.writeChunks(u); err != nil || !u.staged {
+		return err
+	}
+	return t.tx.Delete(idKey(t.disk, tabStaged, uint64(u.data())))
+}
+
+// putFile places contents.
+func (t *txn) putFile(path string, c contents, o *PutOptions) (a Attr, err error) {
 	p, err := t.walkPut("put", path)
 	if err != nil {
 		return a, err
@@ -102,7 +123,7 @@ func (t *txn) putFile(path string, u *Upload, o *PutOptions) (a Attr, err error)
 	if old == nil && files == 0 {
 		files = 1
 	}
-	if err := t.checkQuota("put", u.unstaged(), files); err != nil {
+	if err := t.checkQuota("put", c.unstaged(), files); err != nil {
 		return a, err
 	}
 	if len(p.missing) > maxMissing+1 {
@@ -115,7 +136,7 @@ func (t *txn) putFile(path string, u *Upload, o *PutOptions) (a Attr, err error)
 		}
 		p.name = p.missing[last]
 	}
-	a = t.newFile(u, o, old)
+	a = t.newFile(c, o, old)
 	a.parent = p.dir
 	if old != nil {
 		if err := t.replaced(old, p.dir, p.name); err != nil {
@@ -124,7 +145,11 @@ func (t *txn) putFile(path string, u *Upload, o *PutOptions) (a Attr, err error)
 	} else if err := t.touchDir(p.dir, 0); err != nil {
 		return a, err
 	}
-	return a, t.writeFile(u, &a, p.name, old == nil)
+	if err := c.writeContents(t); err != nil {
+		return a, err
+	}
+	t.addUsage(t.lay.id, 0, 1)
+	return a, t.newEntry(&a, p.name)
 }
 
 // walkPut resolves the path of something that is to be written.
@@ -147,15 +172,13 @@ func (t *txn) walkPut(op, path string) (place, error) {
 	return p, nil
 }
 
-// newFile gives the attributes of the file that an upload becomes.
-func (t *txn) newFile(u *Upload, o *PutOptions, old *Attr) Attr {
+// newFile gives the attributes of the file that contents become.
+func (t *txn) newFile(c contents, o *PutOptions, old *Attr) Attr {
 	now := t.g.now
-	a := Attr{Ino: Ino(u.ids), Type: File, Mode: 0o644, UID: o.UID, GID: o.GID, Nlink: 1,
-		Size: u.size, Bytes: u.size, Mtime: now, Ctime: now, Btime: now, Version: u.ids + 1,
+	a := Attr{Type: File, Mode: 0o644, UID: o.UID, GID: o.GID, Nlink: 1, Mtime: now, Ctime: now, Btime: now,
 		MD5: o.MD5, HasMD5: o.HasMD5, Meta: o.Meta, ContentMeta: o.ContentMeta}
-	if u.size > 0 {
-		a.Data = u.data()
-	}
+	c.describe(&a)
+	a.Bytes = a.Size
 	if o.HasMode {
 		a.Mode = o.Mode & 0o7777
 	}
@@ -172,20 +195,6 @@ func (t *txn) replaced(old *Attr, dir Ino, name string) error {
 		return err
 	}
 	return t.dropName(old, dir, name)
-}
-
-// writeFile writes the rows of a new file.
-func (t *txn) writeFile(u *Upload, a *Attr, name string, fresh bool) error {
-	if err := t.writeChunks(u); err != nil {
-		return err
-	}
-	if u.staged {
-		if err := t.tx.Delete(idKey(t.disk, tabStaged, uint64(u.data()))); err != nil {
-			return err
-		}
-	}
-	t.addUsage(t.lay.id, 0, 1)
-	return t.newEntry(a, name)
 }
 
 // newEntry writes the entry and the inode row of a new inode with one link.

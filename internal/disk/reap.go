@@ -5,12 +5,14 @@ import (
 	"encoding/binary"
 
 	"atoll/internal/errs"
+	"atoll/internal/kv"
 )
 
 // Reap rows carry a flag.
 const (
 	reapNamed  = 0 // had a name: pins may need its rows
 	reapStaged = 1 // never had one: no pin needs anything
+	reapList   = 2 // a list of data ids that never had one follows
 )
 
 // beginLayer turns the transaction to a layer itself, of a branch or hidden.
@@ -112,27 +114,37 @@ func (d *Disk) reapAll(ctx context.Context) error {
 		for i, k := range keys {
 			n := len(k)
 			l, data := layer(binary.BigEndian.Uint32(k[n-12:])), DataID(binary.BigEndian.Uint64(k[n-8:]))
-			var flag uint64
-			if _, err := unrow(values[i], &flag); err != nil {
-				return err
-			}
-			if err := d.reap(ctx, l, data, flag == reapStaged); err != nil {
+			if err := d.reap(ctx, l, data, values[i]); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// reap frees one data id, or the xattrs of one inode, step by step.
-func (d *Disk) reap(ctx context.Context, l layer, data DataID, staged bool) error {
-	from := uint32(0)
+// reaping is how far the contents that a reap row names are freed.
+type reaping struct {
+	row    DataID
+	ids    []DataID // what is to be freed: of contents in parts, the parts
+	staged bool     // no pin needs anything of it
+	at     int      // which of ids comes next
+	from   uint32   // its chunk that comes next
+}
+
+// reap frees what a reap row names, and the xattrs of the inode of that
+// number, step by step.
+func (d *Disk) reap(ctx context.Context, l layer, data DataID, v []byte) error {
+	w, err := d.toReap(ctx, l, data, v)
+	if err != nil {
+		return err
+	}
 	for more := true; more; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		next := from
+		next := w
 		err := d.onLayer(ctx, l, func(t *txn) (err error) {
-			next, more, err = t.reapStep(data, from, staged)
+			next = w
+			more, err = t.reapStep(&next)
 			return err
 		})
 		if err != nil {
@@ -141,9 +153,52 @@ func (d *Disk) reap(ctx context.Context, l layer, data DataID, staged bool) erro
 		if d.layerGone(l) { // with all its rows
 			return nil
 		}
-		from = next
+		w = next
 	}
 	return nil
+}
+
+// toReap finds out what a reap row names.
+func (d *Disk) toReap(ctx context.Context, l layer, data DataID, v []byte) (w reaping, err error) {
+	flag, ids, err := decodeReap(v)
+	if err != nil {
+		return w, err
+	}
+	w = reaping{row: data, ids: []DataID{data}, staged: flag != reapNamed}
+	switch flag {
+	case reapList:
+		w.ids = ids
+	case reapNamed:
+		d.mu.Lock()
+		chain := d.chainLocked(l, maxEpoch)
+		d.mu.Unlock()
+		err = d.store.kv.View(ctx, func(k kv.Reader) error {
+			r := reader{}
+			r.init(k, d.id, chain)
+			ids, rows, err := r.partsOf(data)
+			if rows > 0 {
+				w.ids = ids
+			}
+			return err
+		})
+	}
+	return w, err
+}
+
+// decodeReap reads a reap row.
+func decodeReap(v []byte) (flag uint64, ids []DataID, err error) {
+	rest, err := unrow(v, &flag)
+	if err != nil || flag > reapList || flag != reapList && len(rest) > 0 {
+		return 0, nil, corrupt("reap row")
+	}
+	d := decoder{b: rest}
+	for len(d.b) > 0 {
+		ids = append(ids, DataID(d.uint()))
+	}
+	if d.bad {
+		return 0, nil, corrupt("reap row")
+	}
+	return flag, ids, nil
 }
 
 func (d *Disk) layerGone(l layer) bool {
@@ -152,33 +207,46 @@ func (d *Disk) layerGone(l layer) bool {
 	return d.layers[l] == nil
 }
 
-// reapStep frees some chunks; when none are left, the xattrs and the reap row
-// itself.
-func (t *txn) reapStep(data DataID, from uint32, staged bool) (next uint32, more bool, err error) {
-	rows, err := t.ownChunks(data, from)
-	if err != nil {
-		return from, false, err
-	}
-	next = from
-	for _, r := range rows {
-		if t.tx.Mutations()+len(r.c.refs) > 64 {
-			return next, true, nil
+// reapStep frees some chunks; when none are left, the part table, the xattrs
+// and the reap row itself.
+func (t *txn) reapStep(w *reaping) (more bool, err error) {
+	for looks := 0; w.at < len(w.ids); looks++ {
+		if looks == stepRows {
+			return true, nil
 		}
-		if staged {
-			err = t.dropStagedChunk(data, &r)
-		} else {
-			err = t.dropChunk(data, r.n, &r.c)
-		}
+		data := w.ids[w.at]
+		rows, err := t.ownChunks(data, w.from)
 		if err != nil {
-			return from, false, err
+			return false, err
 		}
-		next = r.n + 1
+		for _, r := range rows {
+			if t.tx.Mutations()+len(r.c.refs) > 64 {
+				return true, nil
+			}
+			if w.staged {
+				err = t.dropStagedChunk(data, &r)
+			} else {
+				err = t.dropChunk(data, r.n, &r.c)
+			}
+			if err != nil {
+				return false, err
+			}
+			w.from = r.n + 1
+		}
+		if len(rows) == stepRows {
+			return true, nil
+		}
+		w.at, w.from = w.at+1, 0
 	}
-	if len(rows) == stepRows {
-		return next, true, nil
+	if t.tx.Mutations() > reapEndRoom {
+		return true, nil
 	}
-	return next, false, t.reapEnd(data)
+	return false, t.reapEnd(w.row)
 }
+
+// reapEndRoom is how many mutations a transaction may have had for its last
+// step to fit.
+const reapEndRoom = 20
 
 func (t *txn) reapEnd(data DataID) error {
 	// A data id may be the number of an inode that only changed its contents.
@@ -202,6 +270,13 @@ func (t *txn) reapEnd(data DataID) error {
 			return err
 		}
 	}
+	_, rows, err := t.partsOf(data)
+	if err != nil {
+		return err
+	}
+	if err := t.dropParts(data, rows); err != nil {
+		return err
+	}
 	return t.tx.Delete(reapKey(t.disk, t.lay.id, data))
 }
 
@@ -217,7 +292,7 @@ type ownChunk struct {
 func (t *txn) ownChunks(data DataID, from uint32) (out []ownChunk, err error) {
 	h := metaHeader(t.disk, t.lay.id)
 	lo := append(h[:len(h):len(h)], dataBody(nil, data, from)...)
-	hi := afterPrefix(append(h[:len(h):len(h)], dataPrefix(nil, data)...))
+	hi := append(h[:len(h):len(h)], dataBody(nil, data, partTable)...)
 	it := t.tx.Scan(lo, hi)
 	defer it.Close()
 	last, any := uint32(0), false

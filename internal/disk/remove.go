@@ -100,7 +100,7 @@ func (t *txn) rmdir(ino, dir Ino, name string) error {
 	t.change(c)
 	t.addUsage(t.lay.id, 0, -1)
 	if c.attr.xattrs {
-		return t.reapLater(DataID(ino))
+		return t.reapLater(DataID(ino), reapNamed)
 	}
 	return nil
 }

@@ -114,8 +114,8 @@ func (v *View) truncate(ctx context.Context, ino Ino, size int64, client uint64)
 			case size > a.Size:
 				a.Size = size
 			case size == 0:
-				err = t.freeData(a.Data, a.Size)
-				a.Data, a.Size, a.Bytes = 0, 0, 0
+				err = t.freeData(&a)
+				a.Data, a.parts, a.Size, a.Bytes = 0, false, 0, 0
 			default:
 				again, err = t.shorten(&a, size)
 			}
@@ -147,23 +147,28 @@ func (t *txn) openForWrite(op string, ino Ino, client uint64, a *Attr) error {
 
 // shorten cuts the last chunk of a file, or what of it is beyond size.
 func (t *txn) shorten(a *Attr, size int64) (again bool, err error) {
-	n := (a.Size - 1) / ChunkSize
-	cut := size
-	if a.Data != 0 {
-		if n, cut, err = t.lastChunk(a.Data, n, size); err != nil {
-			return false, err
-		}
-		if cut < size { // only holes beyond size
-			a.Size = size
-			return false, nil
-		}
-		again = cut > size
-		if err := t.cutChunk(a, uint32(n), uint32(cut-n*ChunkSize)); err != nil {
-			return false, err
-		}
+	if a.Data == 0 {
+		a.Size = size
+		return false, nil
 	}
-	a.Size = cut
-	return again, nil
+	s, err := t.span(a, a.Size-1)
+	if err != nil {
+		return false, err
+	}
+	last, _ := s.chunk(a.Size - 1)
+	lo := max(size, s.from) // what comes before it is of other parts
+	n, cut, err := t.lastChunk(s.data, int64(last), lo-s.from)
+	if err != nil {
+		return false, err
+	}
+	if cut >= 0 { // else there are only holes
+		if err := t.cutChunk(a, s.data, uint32(n), uint32(cut-n*ChunkSize)); err != nil {
+			return false, err
+		}
+		lo = s.from + cut
+	}
+	a.Size = lo
+	return lo > size, nil
 }
 
 // lastChunk finds the last chunk row of a file at or before n that reaches
@@ -192,8 +197,8 @@ func (r *reader) lastRow(data DataID, from, to uint32) (last uint32, ok bool, er
 }
 
 // cutChunk removes what a chunk has from an offset on.
-func (t *txn) cutChunk(a *Attr, n, off uint32) error {
-	c, err := t.chunkAt(a.Data, n)
+func (t *txn) cutChunk(a *Attr, data DataID, n, off uint32) error {
+	c, err := t.chunkAt(data, n)
 	if err != nil {
 		return err
 	}
@@ -207,7 +212,7 @@ func (t *txn) cutChunk(a *Attr, n, off uint32) error {
 		gone = c.cut(off, ChunkSize)
 	}
 	a.Bytes -= before - c.covered()
-	if err := t.storeChunk(a.Data, n, &old, &c); err != nil {
+	if err := t.storeChunk(data, n, &old, &c); err != nil {
 		return err
 	}
 	return t.dropExtents(gone)

@@ -254,7 +254,7 @@ func (d *Disk) freeLayerData(ctx context.Context, l *layerState) error {
 			return err
 		}
 		err = d.onLayer(ctx, l.id, func(t *txn) error {
-			if err := t.tx.Delete(keys[0]); err != nil || len(values[0]) == 0 {
+			if err := t.tx.Delete(keys[0]); err != nil || len(values[0]) == 0 || values[0][0] == tagParts {
 				return err
 			}
 			c, err := decodeChunk(values[0])
@@ -320,7 +320,7 @@ func (d *Disk) freeListed(ctx context.Context, l *layerState, lo, hi []byte) err
 // removeLayerRows removes what is left of a layer.
 func (t *txn) removeLayerRows(l *layerState, j job) error {
 	d := t.g.d
-	for _, table := range [...]byte{tabMeta, tabChange, tabDead, tabReap, tabOrphan, tabDeleg} {
+	for _, table := range [...]byte{tabMeta, tabChange, tabDead, tabReap, tabOrphan, tabDeleg, tabUpload, tabPart} {
 		lo := layerKey(d.id, table, l.id)
 		if err := t.tx.DeleteRange(lo, afterPrefix(lo)); err != nil {
 			return err

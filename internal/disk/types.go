@@ -129,6 +129,7 @@ type Attr struct {
 	parent Ino    // while Nlink == 1, and of directories
 	name   string // of directories, in parent; "" if made before format 2
 	xattrs bool   // there may be extended attributes
+	parts  bool   // Data has a part table instead of chunks
 }
 
 // IsDir tells whether the inode is a directory.

@@ -3,7 +3,9 @@ package disk
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
+	"math"
 
 	"atoll/internal/blob"
 	"atoll/internal/errs"
@@ -38,7 +40,8 @@ func (v *View) ReadAt(ctx context.Context, ino Ino, p []byte, off int64) (int, e
 const maxWrite = extentSize
 
 // WriteAt writes into a file in place, at any offset; a gap becomes a hole.
-// Each piece of up to 1 MiB that crosses no chunk boundary is atomic.
+// Each piece of up to 1 MiB that crosses no boundary of a chunk or of a part
+// is atomic.
 func (v *View) WriteAt(ctx context.Context, ino Ino, p []byte, off int64, client uint64) (n int, err error) {
 	if off < 0 {
 		return 0, errs.New("write", "", errs.Invalid, "a negative offset")
@@ -47,13 +50,39 @@ func (v *View) WriteAt(ctx context.Context, ino Ino, p []byte, off int64, client
 		return 0, errs.New("write", "", errs.TooLarge, "no file may be that large")
 	}
 	for n < len(p) {
-		m := min(int64(len(p)-n), maxWrite, ChunkSize-off%ChunkSize)
-		if err := v.writePiece(ctx, ino, p[n:n+int(m)], off, client); err != nil {
+		m := min(int64(len(p)-n), maxWrite, v.writeRoom(ctx, ino, off))
+		err := v.writePiece(ctx, ino, p[n:n+int(m)], off, client)
+		if errors.Is(err, errCrosses) {
+			continue
+		}
+		if err != nil {
 			return n, err
 		}
 		n, off = n+int(m), off+m
 	}
 	return n, nil
+}
+
+// errCrosses is an attempt to write over the boundary of a chunk, because the
+// contents were put anew since their shape was looked at.
+var errCrosses = errors.New("a write crosses a boundary of chunks")
+
+// writeRoom tells how much can be written at off in one piece. What prevents
+// the write is found out when it is tried.
+func (v *View) writeRoom(ctx context.Context, ino Ino, off int64) int64 {
+	s := span{to: math.MaxInt64}
+	_ = v.read(ctx, func(r *reader) error {
+		var a Attr
+		if err := r.inode(ino, &a); err != nil {
+			return err
+		}
+		at, err := r.span(&a, off)
+		if err == nil {
+			s = at
+		}
+		return err
+	})
+	return s.room(off)
 }
 
 // piece is one write within a chunk.
@@ -93,7 +122,7 @@ func (v *View) writePiece(ctx context.Context, ino Ino, p []byte, off int64, cli
 		if !w.held { // the file outgrew inline contents
 			err = w.append(v.disk)
 		} else {
-			err = v.rewriteChunk(ctx, ino, off/ChunkSize)
+			err = v.rewriteChunk(ctx, ino, off)
 		}
 		if err != nil {
 			break
@@ -121,14 +150,20 @@ func (t *txn) writeAt(ino Ino, w *piece, ids uint64, client uint64) (retry bool,
 	if err := t.openForWrite("write", ino, client, &a); err != nil {
 		return false, err
 	}
-	data := a.Data
-	if data == 0 {
-		data = DataID(ids + 2)
+	if a.Data == 0 {
+		a.Data = DataID(ids + 2)
 	}
-	n := uint32(w.off / ChunkSize)
-	at := uint32(w.off % ChunkSize)
+	s, err := t.span(&a, w.off)
+	if err != nil {
+		return false, err
+	}
+	if int64(len(w.p)) > s.room(w.off) {
+		return false, errCrosses
+	}
+	n, base := s.chunk(w.off)
+	at := uint32(w.off - base)
 	end := at + uint32(len(w.p))
-	old, err := t.chunkAt(data, n)
+	old, err := t.chunkAt(s.data, n)
 	if err != nil {
 		return false, err
 	}
@@ -140,7 +175,6 @@ func (t *txn) writeAt(ino Ino, w *piece, ids uint64, client uint64) (retry bool,
 		return false, err
 	}
 	t.contentsChanged(&a, ids+1)
-	a.Data = data
 	a.Size = max(a.Size, w.off+int64(len(w.p)))
 	a.Bytes += c.covered() - old.covered()
 	if w.held {
@@ -150,7 +184,7 @@ func (t *txn) writeAt(ino Ino, w *piece, ids uint64, client uint64) (retry bool,
 		}
 		t.addUsage(t.lay.id, w.loc.Length, 0)
 	}
-	if err := t.storeChunk(data, n, &old, &c); err != nil {
+	if err := t.storeChunk(s.data, n, &old, &c); err != nil {
 		return false, err
 	}
 	if err := t.dropExtents(gone); err != nil {
@@ -181,10 +215,20 @@ func (t *txn) overlay(old *chunk, w *piece, at, end uint32) (c chunk, gone []uin
 
 func covers(at, end uint32, n int) bool { return at == 0 && int(end) >= n }
 
-// rewriteChunk turns a chunk with inline bytes or many references into one
-// with few extents.
-func (v *View) rewriteChunk(ctx context.Context, ino Ino, n int64) error {
-	o, err := v.OpenInode(ctx, ino, func(*Attr) []Range { return []Range{{n * ChunkSize, ChunkSize}} })
+// rewriteChunk turns the chunk at an offset, which has inline bytes or many
+// references, into one with few extents.
+func (v *View) rewriteChunk(ctx context.Context, ino Ino, off int64) error {
+	var base int64
+	var whole Range
+	o, err := v.open(ctx, func(*Attr) []Range { return []Range{whole} }, func(r *reader, a *Attr) error {
+		if err := r.inode(ino, a); err != nil {
+			return err
+		}
+		s, err := r.span(a, off)
+		_, base = s.chunk(off)
+		whole = Range{base, min(ChunkSize, s.to-base)}
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -215,10 +259,10 @@ func (v *View) rewriteChunk(ctx context.Context, ino Ino, n int64) error {
 		}
 		locs = append(locs, loc)
 		exts = append(exts, upExtent{id, loc})
-		c.refs = append(c.refs, extentRef{off: uint32(run.Off - n*ChunkSize), len: uint32(run.Len), id: id})
+		c.refs = append(c.refs, extentRef{off: uint32(run.Off - base), len: uint32(run.Len), id: id})
 	}
 	return v.disk.submit(ctx, &op{v: v, locs: locs, alone: true, fn: func(t *txn) (err error) {
-		used, err = t.swapChunk(ino, version, uint32(n), &c, exts)
+		used, err = t.swapChunk(ino, version, off, &c, exts)
 		return err
 	}})
 }
@@ -250,12 +294,17 @@ func (o *Object) runsOver(gap int64) []Range {
 
 // swapChunk replaces a chunk row by one with the same bytes, if the contents
 // have not changed since they were read.
-func (t *txn) swapChunk(ino Ino, version uint64, n uint32, c *chunk, exts []upExtent) (done bool, err error) {
+func (t *txn) swapChunk(ino Ino, version uint64, off int64, c *chunk, exts []upExtent) (done bool, err error) {
 	var a Attr
 	if err := t.inode(ino, &a); err != nil || a.Version != version || a.Data == 0 {
 		return false, err
 	}
-	old, err := t.chunkAt(a.Data, n)
+	s, err := t.span(&a, off)
+	if err != nil {
+		return false, err
+	}
+	n, _ := s.chunk(off)
+	old, err := t.chunkAt(s.data, n)
 	if err != nil {
 		return false, err
 	}
@@ -266,7 +315,7 @@ func (t *txn) swapChunk(ino Ino, version uint64, n uint32, c *chunk, exts []upEx
 		}
 		t.addUsage(t.lay.id, x.loc.Length, 0)
 	}
-	if err := t.storeChunk(a.Data, n, &old, c); err != nil {
+	if err := t.storeChunk(s.data, n, &old, c); err != nil {
 		return false, err
 	}
 	a.Bytes += c.covered() - old.covered()
