@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"atoll/internal/disk"
 	"atoll/internal/errs"
 	"atoll/internal/kv"
 )
@@ -22,6 +25,18 @@ const (
 	maxKeyText   = 500
 )
 
+// MaxKeyDisks bounds the disks that an API key is limited to.
+const MaxKeyDisks = 1000
+
+// APIKeySpec is what an API key is made from.
+type APIKeySpec struct {
+	Name        string
+	Description string
+	Expires     time.Time // zero: never
+	Disks       []disk.ID // that it opens; nil: all, and what is not of one disk
+	ReadOnly    bool
+}
+
 // APIKey is what the catalog keeps of an API key.
 type APIKey struct {
 	ID          string // hex SHA-256 of the key
@@ -29,17 +44,39 @@ type APIKey struct {
 	Description string
 	Suffix      string // last four characters, to tell keys apart
 	Created     time.Time
+	Expires     time.Time // zero: never
+	LastUsed    time.Time // exact to a minute after a crash; zero: never
+	Disks       []disk.ID // that it opens; nil: all; not to be changed
+	ReadOnly    bool
 }
+
+// May tells whether the key opens a disk, for changes if write.
+func (k *APIKey) May(id disk.ID, write bool) bool {
+	return !(write && k.ReadOnly) && (k.Disks == nil || slices.Contains(k.Disks, id))
+}
+
+// MayAll tells whether the key opens what is not of one disk: making disks,
+// API keys, the audit log, the server.
+func (k *APIKey) MayAll(write bool) bool { return !(write && k.ReadOnly) && k.Disks == nil }
 
 type apiKeyRow struct {
 	Name        string    `json:"name"`
 	Description string    `json:"description,omitempty"`
 	Suffix      string    `json:"suffix"`
 	Created     time.Time `json:"created"`
+	Expires     time.Time `json:"expires,omitzero"`
+	LastUsed    time.Time `json:"lastUsed,omitzero"`
+	Disks       []uint64  `json:"disks,omitempty"`
+	ReadOnly    bool      `json:"readOnly,omitempty"`
 }
 
 func (r *apiKeyRow) key(hash [32]byte) APIKey {
-	return APIKey{ID: hex.EncodeToString(hash[:]), Name: r.Name, Description: r.Description, Suffix: r.Suffix, Created: r.Created}
+	k := APIKey{ID: hex.EncodeToString(hash[:]), Name: r.Name, Description: r.Description, Suffix: r.Suffix,
+		Created: r.Created, Expires: r.Expires, LastUsed: r.LastUsed, ReadOnly: r.ReadOnly}
+	for _, id := range r.Disks {
+		k.Disks = append(k.Disks, disk.ID(id))
+	}
+	return k
 }
 
 // hashAPIKey hashes a key given with or without its prefix.
@@ -59,13 +96,12 @@ func NormalAPIKey(key string) string { return APIKeyPrefix + strings.TrimPrefix(
 // CheckAPIKey tells why a key that the operator brings can't be one.
 func CheckAPIKey(key string) error { return checkAPISecret(strings.TrimPrefix(key, APIKeyPrefix)) }
 
-// CreateAPIKey makes a key of the given name and returns it, prefix included,
-// this once.
-func (c *Catalog) CreateAPIKey(ctx context.Context, name, description string) (k APIKey, key string, err error) {
+// CreateAPIKey makes a key and returns it, prefix included, this once.
+func (c *Catalog) CreateAPIKey(ctx context.Context, spec APIKeySpec) (k APIKey, key string, err error) {
 	if key, err = c.GenerateAPIKey(); err != nil {
 		return APIKey{}, "", err
 	}
-	k, err = c.AddAPIKey(ctx, key, name, description)
+	k, err = c.AddAPIKey(ctx, key, spec)
 	if err != nil {
 		return APIKey{}, "", err
 	}
@@ -73,23 +109,32 @@ func (c *Catalog) CreateAPIKey(ctx context.Context, name, description string) (k
 }
 
 // AddAPIKey accepts a key that the operator brings, with or without prefix.
-// Adding the same key again is kind Exists.
-func (c *Catalog) AddAPIKey(ctx context.Context, key, name, description string) (APIKey, error) {
+// Adding the same key again is kind Exists; a disk that is not there NoDisk.
+func (c *Catalog) AddAPIKey(ctx context.Context, key string, spec APIKeySpec) (APIKey, error) {
 	secret := strings.TrimPrefix(key, APIKeyPrefix)
 	if err := checkAPISecret(secret); err != nil {
 		return APIKey{}, err
 	}
-	if name == "" || len(name) > maxKeyName || !utf8.ValidString(name) {
-		return APIKey{}, errs.New("add API key", "", errs.Invalid, "an API key's name has 1 to 100 bytes of UTF-8")
-	}
-	if len(description) > maxKeyText || !utf8.ValidString(description) {
-		return APIKey{}, errs.New("add API key", name, errs.Invalid, "a description has at most 500 bytes of UTF-8")
+	now := c.o.Now().UTC()
+	if err := spec.check(now); err != nil {
+		return APIKey{}, err
 	}
 	hash := hashAPIKey(key)
-	row := apiKeyRow{Name: name, Description: description, Suffix: secret[len(secret)-4:], Created: c.o.Now().UTC()}
+	row := apiKeyRow{Name: spec.Name, Description: spec.Description, Suffix: secret[len(secret)-4:], Created: now, ReadOnly: spec.ReadOnly}
+	if !spec.Expires.IsZero() {
+		row.Expires = spec.Expires.UTC()
+	}
+	for _, id := range spec.Disks {
+		row.Disks = append(row.Disks, uint64(id))
+	}
 	err := c.o.KV.Update(ctx, func(t kv.Txn) error {
 		if _, taken, err := t.Get(apiKeyKey(hash)); err != nil || taken {
-			return orErr(err, errs.New("add API key", name, errs.Exists, "this API key exists already"))
+			return orErr(err, errs.New("add API key", spec.Name, errs.Exists, "this API key exists already"))
+		}
+		for _, id := range spec.Disks {
+			if _, err := readDisk(t, id, "add API key"); err != nil {
+				return err
+			}
 		}
 		return setRow(t, apiKeyKey(hash), &row)
 	})
@@ -97,6 +142,25 @@ func (c *Catalog) AddAPIKey(ctx context.Context, key, name, description string) 
 		return APIKey{}, err
 	}
 	return row.key(hash), nil
+}
+
+func (s *APIKeySpec) check(now time.Time) error {
+	text := ""
+	switch {
+	case s.Name == "" || len(s.Name) > maxKeyName || !utf8.ValidString(s.Name):
+		text = "an API key's name has 1 to 100 bytes of UTF-8"
+	case len(s.Description) > maxKeyText || !utf8.ValidString(s.Description):
+		text = "a description has at most 500 bytes of UTF-8"
+	case !s.Expires.IsZero() && !s.Expires.After(now):
+		text = "the time at which an API key expires lies in the future"
+	case s.Disks != nil && len(s.Disks) == 0:
+		text = "an API key that is limited to disks names at least one"
+	case len(s.Disks) > MaxKeyDisks:
+		text = fmt.Sprintf("an API key names at most %d disks", MaxKeyDisks)
+	default:
+		return nil
+	}
+	return errs.New("add API key", "", errs.Invalid, text)
 }
 
 func checkAPISecret(secret string) error {
@@ -109,70 +173,4 @@ func checkAPISecret(secret string) error {
 		}
 	}
 	return nil
-}
-
-// VerifyAPIKey tells whether key is an API key. It is found by its hash, so
-// how long the search takes tells nothing about the key.
-func (c *Catalog) VerifyAPIKey(ctx context.Context, key string) (k APIKey, ok bool, err error) {
-	if !strings.HasPrefix(key, APIKeyPrefix) || len(key) > len(APIKeyPrefix)+maxAPISecret {
-		return APIKey{}, false, nil
-	}
-	hash := hashAPIKey(key)
-	k, gen, ok := c.apiKeys.get(hash)
-	if ok {
-		return k, true, nil
-	}
-	var row apiKeyRow
-	err = c.o.KV.View(ctx, func(r kv.Reader) error {
-		ok, err = getRow(r, apiKeyKey(hash), &row)
-		return err
-	})
-	if err != nil || !ok {
-		return APIKey{}, false, err
-	}
-	k = row.key(hash)
-	c.apiKeys.put(hash, k, gen)
-	return k, true, nil
-}
-
-// APIKeys returns all API keys, in the order of their ids.
-func (c *Catalog) APIKeys(ctx context.Context) ([]APIKey, error) {
-	var keys []APIKey
-	err := c.o.KV.View(ctx, func(r kv.Reader) error {
-		keys = nil
-		it := r.Scan([]byte(prefixAPIKey), after([]byte(prefixAPIKey)))
-		defer it.Close()
-		for it.Next() {
-			hash := it.Key()[len(prefixAPIKey):]
-			if len(hash) != sha256.Size {
-				return errs.New("list API keys", "", errs.Corrupt, "an API key's row has no 32-byte hash")
-			}
-			var row apiKeyRow
-			if err := decodeRow(it.Value(), &row); err != nil {
-				return err
-			}
-			keys = append(keys, row.key([32]byte(hash)))
-		}
-		return it.Err()
-	})
-	return keys, err
-}
-
-// DeleteAPIKey removes the key with this id. No request that begins after it
-// returned is let in with the key.
-func (c *Catalog) DeleteAPIKey(ctx context.Context, id string) error {
-	b, err := hex.DecodeString(id)
-	if err != nil || len(b) != sha256.Size {
-		return errs.New("delete API key", "", errs.NotFound, "API key not found")
-	}
-	hash := [32]byte(b)
-	err = c.o.KV.Update(ctx, func(t kv.Txn) error {
-		if _, ok, err := t.Get(apiKeyKey(hash)); err != nil || !ok {
-			return orErr(err, errs.New("delete API key", "", errs.NotFound, "API key not found"))
-		}
-		return t.Delete(apiKeyKey(hash))
-	})
-	// Also after an error: the commit may have happened.
-	c.apiKeys.drop(hash)
-	return err
 }

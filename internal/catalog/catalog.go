@@ -3,13 +3,13 @@ package catalog
 import (
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
 	"hash/fnv"
 	"io"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"atoll/internal/disk"
@@ -18,8 +18,10 @@ import (
 )
 
 // FormatVersion is the version of the store's layout that this program writes.
-// A store of a newer one is refused.
-const FormatVersion = 1
+// A store of a newer one is refused, one of an older is marked as of this one
+// when it is opened: nothing needs to be rewritten, since rows read with
+// defaults for what they lack.
+const FormatVersion = 2
 
 // Defaults of Options.
 const (
@@ -48,7 +50,12 @@ type Options struct {
 	Organization string           // of new disks; "" is DefaultOrganization
 	Now          func() time.Time // nil: time.Now
 	Rand         io.Reader        // nil: crypto/rand
-	MaxCached    int              // cached credentials, and API keys; 0: DefaultMaxCached
+	MaxCached    int              // entries of each cache; 0: DefaultMaxCached
+
+	// OtherKey is given when a rotation of the master key may be unfinished
+	// and it is not known which of the two keys the store has; see
+	// RotateMasterKey.
+	OtherKey *MasterKey
 }
 
 func (o *Options) ensureDefaults() {
@@ -73,47 +80,67 @@ func (o *Options) ensureDefaults() {
 // concurrently.
 type Catalog struct {
 	o         Options
-	seal      *sealer
+	ring      *ring
 	storeUUID string
 	fresh     bool
 
-	creds   *cache[string, Credential]
-	apiKeys *cache[[32]byte, APIKey]
+	rotating sync.Mutex
+	goOn     *MasterKey // the rotation that Resume goes on with
+
+	auditSeq atomic.Uint64 // of the newest entry
+	uses     sync.Map      // [32]byte, hash of an API key -> *keyUse
+
+	creds     *cache[string, Credential]
+	tokens    *cache[[32]byte, User]
+	apiKeys   *cache[[32]byte, cachedKey]
+	policies  *cache[disk.ID, *policy]
+	revoked   *cache[disk.ID, *revocations]
+	shareKeys *cache[struct{}, []ShareKey]
 
 	stripes [64]sync.Mutex // by hash of the disk's name
 }
 
 // Open reads the store's header, or writes it into a new store, and refuses a
-// store of a newer format (kind Unsupported) or one that was made with
-// another master key (kind Permission).
+// store of a newer format (kind Unsupported) or one that has another master
+// key (kind Permission).
 func Open(ctx context.Context, o Options) (*Catalog, error) {
 	o.ensureDefaults()
-	s, err := newSealer(o.MasterKey, o.Rand)
+	c := &Catalog{
+		o: o, ring: newRing(o.Rand),
+		creds:     newCache[string, Credential](o.MaxCached),
+		tokens:    newCache[[32]byte, User](o.MaxCached),
+		apiKeys:   newCache[[32]byte, cachedKey](o.MaxCached),
+		policies:  newCache[disk.ID, *policy](o.MaxCached),
+		revoked:   newCache[disk.ID, *revocations](o.MaxCached),
+		shareKeys: newCache[struct{}, []ShareKey](1),
+	}
+	check, err := c.ring.add(o.MasterKey)
 	if err != nil {
 		return nil, err
 	}
-	c := &Catalog{
-		o: o, seal: s,
-		creds:   newCache[string, Credential](o.MaxCached),
-		apiKeys: newCache[[32]byte, APIKey](o.MaxCached),
-	}
-	check, err := o.MasterKey.check()
-	if err != nil {
-		return nil, errs.E("open catalog", "", errs.Other, err)
+	var other []byte
+	if o.OtherKey != nil {
+		if other, err = c.ring.add(*o.OtherKey); err != nil {
+			return nil, err
+		}
 	}
 	var uuid [16]byte
 	if _, err := io.ReadFull(o.Rand, uuid[:]); err != nil {
 		return nil, errs.E("open catalog", "", errs.Other, err)
 	}
-	err = o.KV.Update(ctx, func(t kv.Txn) error { return c.openHeader(t, uuid, check) })
+	err = o.KV.Update(ctx, func(t kv.Txn) error { return c.openHeader(t, uuid, check, other) })
 	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	return c, o.KV.View(ctx, func(r kv.Reader) error {
+		last, err := lastAudit(r)
+		c.auditSeq.Store(last)
+		return err
+	})
 }
 
 // openHeader checks the header rows, or writes them where there are none.
-func (c *Catalog) openHeader(t kv.Txn, uuid [16]byte, check []byte) error {
+func (c *Catalog) openHeader(t kv.Txn, uuid [16]byte, check, other []byte) error {
 	format, ok, err := t.Get([]byte(keyFormat))
 	if err != nil {
 		return err
@@ -131,25 +158,34 @@ func (c *Catalog) openHeader(t kv.Txn, uuid [16]byte, check []byte) error {
 		}
 		return nil
 	}
-	version, err := strconv.Atoi(string(format))
-	if err != nil || version < 1 {
-		return errs.New("open catalog", "", errs.Corrupt, fmt.Sprintf("the store's format version reads %q", format))
-	}
-	if version > FormatVersion {
-		return errs.New("open catalog", "", errs.Unsupported, fmt.Sprintf(
-			"the store has format %d and this program knows formats up to %d: use a newer atoll", version, FormatVersion))
-	}
-	stored, _, err := t.Get([]byte(keyMasterCheck))
+	version, err := parseFormat(format)
 	if err != nil {
 		return err
 	}
-	if subtle.ConstantTimeCompare(stored, check) != 1 {
-		return errs.New("open catalog", "", errs.Permission,
-			"this store was made with another master key: bring back its master.key file or set ATOLL_MASTER_KEY to it")
+	if err := c.openMaster(t, check, other); err != nil {
+		return err
+	}
+	if version < FormatVersion {
+		if err := t.Set([]byte(keyFormat), []byte(strconv.Itoa(FormatVersion))); err != nil {
+			return err
+		}
 	}
 	id, _, err := t.Get([]byte(keyStoreUUID))
 	c.fresh, c.storeUUID = false, string(id)
 	return err
+}
+
+// parseFormat reads the format row, and refuses what this program does not know.
+func parseFormat(b []byte) (int, error) {
+	version, err := strconv.Atoi(string(b))
+	if err != nil || version < 1 {
+		return 0, errs.New("open catalog", "", errs.Corrupt, fmt.Sprintf("the store's format version reads %q", b))
+	}
+	if version > FormatVersion {
+		return 0, errs.New("open catalog", "", errs.Unsupported, fmt.Sprintf(
+			"the store has format %d and this program knows formats up to %d: use a newer atoll", version, FormatVersion))
+	}
+	return version, nil
 }
 
 // Fresh tells whether Open found an empty store and wrote its header.

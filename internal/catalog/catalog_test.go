@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -32,7 +33,7 @@ func TestHeader(t *testing.T) {
 	if !strings.Contains(err.Error(), "another master key") {
 		t.Errorf("unclear: %v", err)
 	}
-	for value, kind := range map[string]errs.Kind{"2": errs.Unsupported, "x": errs.Corrupt, "0": errs.Corrupt} {
+	for value, kind := range map[string]errs.Kind{"3": errs.Unsupported, "x": errs.Corrupt, "0": errs.Corrupt} {
 		if err := s.Update(ctx, func(t kv.Txn) error { return t.Set([]byte(keyFormat), []byte(value)) }); err != nil {
 			t.Fatal(err)
 		}
@@ -46,13 +47,13 @@ func TestCreateDisk(t *testing.T) {
 	d := mustCreate(t, c, "photos")
 	want := Disk{ID: d.ID, Name: "photos", Region: DefaultRegion, Organization: DefaultOrganization,
 		Created: testTime, State: Available, Root: RootAttrs{Mode: 0o755}}
-	if d != want {
+	if !reflect.DeepEqual(d, want) {
 		t.Fatalf("made %+v, want %+v", d, want)
 	}
-	if got, err := c.Disk(ctx, d.ID); err != nil || got != want {
+	if got, err := c.Disk(ctx, d.ID); err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("Disk: %+v, %v", got, err)
 	}
-	if got, err := c.DiskByName(ctx, "photos"); err != nil || got != want {
+	if got, err := c.DiskByName(ctx, "photos"); err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("DiskByName: %+v, %v", got, err)
 	}
 	if u, err := c.Usage(ctx, d.ID); err != nil || u.Bytes != 12 {
@@ -60,17 +61,17 @@ func TestCreateDisk(t *testing.T) {
 	}
 	// The same again finds it, the default mode written out or not.
 	for _, spec := range []DiskSpec{{Name: "photos"}, {Name: "photos", Root: RootAttrs{Mode: 0o755}}} {
-		if got, created, err := c.CreateDisk(ctx, spec); err != nil || created || got != want {
-			t.Fatalf("again: %+v, %v, %v", got, created, err)
+		if got, err := c.CreateDisk(ctx, spec); err != nil || !reflect.DeepEqual(got, Created{Disk: want}) {
+			t.Fatalf("again: %+v, %v", got, err)
 		}
 	}
-	_, _, err := c.CreateDisk(ctx, DiskSpec{Name: "photos", Root: RootAttrs{UID: 7}})
+	_, err := c.CreateDisk(ctx, DiskSpec{Name: "photos", Root: RootAttrs{UID: 7}})
 	wantKind(t, err, errs.Exists)
 	for _, spec := range []DiskSpec{
 		{Name: ""}, {Name: "a b"}, {Name: "a.b"}, {Name: "é"}, {Name: strings.Repeat("x", 101)},
 		{Name: "a", Root: RootAttrs{Mode: 0o1000}}, {Name: "a", Root: RootAttrs{UID: ^uint32(0)}}, {Name: "a", Root: RootAttrs{GID: ^uint32(0)}},
 	} {
-		_, _, err := c.CreateDisk(ctx, spec)
+		_, err := c.CreateDisk(ctx, spec)
 		wantKind(t, err, errs.Invalid)
 	}
 	mustCreate(t, c, strings.Repeat("x", 100))
@@ -82,7 +83,7 @@ func TestCreateDisk(t *testing.T) {
 func TestCreateFailsCleanly(t *testing.T) {
 	c, core := newCatalog(t)
 	core.failCreate = errInjected
-	if _, _, err := c.CreateDisk(ctx, DiskSpec{Name: "a"}); err != errInjected {
+	if _, err := c.CreateDisk(ctx, DiskSpec{Name: "a"}); err != errInjected {
 		t.Fatalf("err = %v", err)
 	}
 	if keys := allKeys(t, core.kv, "c"); len(keys) != 0 {
@@ -91,7 +92,7 @@ func TestCreateFailsCleanly(t *testing.T) {
 	// Creation fails and taking it back fails too: the row stays, and the
 	// next creation of this name finishes it.
 	core.failCreate, core.failDelete = errInjected, errInjected
-	if _, _, err := c.CreateDisk(ctx, DiskSpec{Name: "a"}); err != errInjected {
+	if _, err := c.CreateDisk(ctx, DiskSpec{Name: "a"}); err != errInjected {
 		t.Fatalf("err = %v", err)
 	}
 	if keys := allKeys(t, core.kv, prefixPending); len(keys) != 1 {
@@ -123,7 +124,7 @@ func TestForeignDisk(t *testing.T) {
 	if err := core.CreateDisk(ctx, id, RootAttrs{}); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = c.CreateDisk(ctx, DiskSpec{Name: "a"})
+	_, err = c.CreateDisk(ctx, DiskSpec{Name: "a"})
 	wantKind(t, err, errs.Exists)
 	if keys := allKeys(t, s, "d"); len(keys) != 1 {
 		t.Fatal("another's disk was deleted")
@@ -148,13 +149,13 @@ func TestDeleteDisk(t *testing.T) {
 	// More users than one transaction can remove.
 	var last User
 	for i := range 2*usersPerTxn + 3 {
-		u, _, err := c.AddUser(ctx, d.ID, fmt.Sprint("u", i))
+		u, _, err := c.AddUser(ctx, d.ID, S3User, fmt.Sprint("u", i))
 		if err != nil {
 			t.Fatal(err)
 		}
 		last = u
 	}
-	if _, ok, err := c.Credential(ctx, last.AccessKeyID); err != nil || !ok {
+	if _, ok, err := c.Credential(ctx, last.Identifier); err != nil || !ok {
 		t.Fatalf("credential: %v, %v", ok, err)
 	}
 	core.failDelete = errInjected
@@ -166,14 +167,14 @@ func TestDeleteDisk(t *testing.T) {
 	wantKind(t, err, errs.NoDisk)
 	_, err = c.DiskByName(ctx, "a")
 	wantKind(t, err, errs.NoDisk)
-	if _, ok, err := c.Credential(ctx, last.AccessKeyID); err != nil || ok {
+	if _, ok, err := c.Credential(ctx, last.Identifier); err != nil || ok {
 		t.Fatalf("a deleted disk's credential: %v, %v", ok, err)
 	}
-	_, _, err = c.AddUser(ctx, d.ID, "late")
+	_, _, err = c.AddUser(ctx, d.ID, S3User, "late")
 	wantKind(t, err, errs.NoDisk)
 	_, err = c.Users(ctx, d.ID)
 	wantKind(t, err, errs.NoDisk)
-	wantKind(t, c.RemoveUser(ctx, d.ID, last.AccessKeyID), errs.NoDisk)
+	wantKind(t, c.RemoveUser(ctx, d.ID, S3User, last.Identifier), errs.NoDisk)
 	next := mustCreate(t, c, "a") // its name is free
 	// Asking again finishes what failed.
 	if err := c.DeleteDisk(ctx, d.ID); err != nil {
@@ -218,19 +219,19 @@ func TestListDisks(t *testing.T) {
 func TestUsers(t *testing.T) {
 	c, core := newCatalog(t)
 	d, other := mustCreate(t, c, "a"), mustCreate(t, c, "b")
-	u, secret, err := c.AddUser(ctx, d.ID, "laptop")
+	u, secret, err := c.AddUser(ctx, d.ID, S3User, "laptop")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(u.AccessKeyID) != 20 || !strings.HasPrefix(u.AccessKeyID, "ATL") || strings.Trim(u.AccessKeyID, upperAlnum) != "" {
-		t.Errorf("access key id %q", u.AccessKeyID)
+	if len(u.Identifier) != 20 || !strings.HasPrefix(u.Identifier, "ATL") || strings.Trim(u.Identifier, upperAlnum) != "" {
+		t.Errorf("access key id %q", u.Identifier)
 	}
 	if len(secret) != 40 || strings.Trim(secret, base62) != "" {
 		t.Errorf("a secret of %d characters", len(secret))
 	}
-	want := Credential{AccessKeyID: u.AccessKeyID, Secret: secret, Disk: d.ID}
+	want := Credential{AccessKeyID: u.Identifier, Secret: secret, Disk: d.ID}
 	for range 2 { // from the store, then from memory
-		if got, ok, err := c.Credential(ctx, u.AccessKeyID); err != nil || !ok || got != want {
+		if got, ok, err := c.Credential(ctx, u.Identifier); err != nil || !ok || got != want {
 			t.Fatalf("credential: %v, %v, %v", got, ok, err)
 		}
 	}
@@ -242,20 +243,20 @@ func TestUsers(t *testing.T) {
 		if _, ok, err := c.Credential(ctx, id); err != nil || ok {
 			t.Errorf("credential of %q: %v, %v", id, ok, err)
 		}
-		wantKind(t, c.RemoveUser(ctx, d.ID, "ATLAAAAAAAAAAAAAAAAA"), errs.NotFound)
+		wantKind(t, c.RemoveUser(ctx, d.ID, S3User, "ATLAAAAAAAAAAAAAAAAA"), errs.NotFound)
 	}
-	wantKind(t, c.RemoveUser(ctx, other.ID, u.AccessKeyID), errs.NotFound)
-	if err := c.RemoveUser(ctx, d.ID, u.AccessKeyID); err != nil {
+	wantKind(t, c.RemoveUser(ctx, other.ID, S3User, u.Identifier), errs.NotFound)
+	if err := c.RemoveUser(ctx, d.ID, S3User, u.Identifier); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok, err := c.Credential(ctx, u.AccessKeyID); err != nil || ok {
+	if _, ok, err := c.Credential(ctx, u.Identifier); err != nil || ok {
 		t.Fatalf("removed: %v, %v", ok, err)
 	}
 	for _, nick := range []string{strings.Repeat("x", 256), "a\nb", "\xff"} {
-		_, _, err := c.AddUser(ctx, d.ID, nick)
+		_, _, err := c.AddUser(ctx, d.ID, S3User, nick)
 		wantKind(t, err, errs.Invalid)
 	}
-	_, _, err = c.AddUser(ctx, disk.ID(1), "x")
+	_, _, err = c.AddUser(ctx, disk.ID(1), S3User, "x")
 	wantKind(t, err, errs.NoDisk)
 	_, err = c.Users(ctx, disk.ID(1))
 	wantKind(t, err, errs.NoDisk)
@@ -271,11 +272,11 @@ func TestUsers(t *testing.T) {
 func TestSealedAtRest(t *testing.T) {
 	c, core := newCatalog(t)
 	d := mustCreate(t, c, "a")
-	u, secret, err := c.AddUser(ctx, d.ID, "x")
+	u, secret, err := c.AddUser(ctx, d.ID, S3User, "x")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, key, err := c.CreateAPIKey(ctx, "first", "")
+	_, key, err := c.CreateAPIKey(ctx, APIKeySpec{Name: "first", Description: ""})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,14 +301,20 @@ func TestSealedAtRest(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(rows.String(), u.AccessKeyID) {
+	if !strings.Contains(rows.String(), u.Identifier) {
 		t.Error("the search sees no rows")
 	}
 }
 
+// used is the key as it is after a request.
+func used(k APIKey) APIKey {
+	k.LastUsed = testTime
+	return k
+}
+
 func TestAPIKeys(t *testing.T) {
 	c, _ := newCatalog(t)
-	k, key, err := c.CreateAPIKey(ctx, "ci", "for the pipeline")
+	k, key, err := c.CreateAPIKey(ctx, APIKeySpec{Name: "ci", Description: "for the pipeline"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +322,7 @@ func TestAPIKeys(t *testing.T) {
 		t.Errorf("key of length %d, suffix %q", len(key), k.Suffix)
 	}
 	for range 2 { // from the store, then from memory
-		if got, ok, err := c.VerifyAPIKey(ctx, key); err != nil || !ok || got != k {
+		if got, ok, err := c.VerifyAPIKey(ctx, key); err != nil || !ok || !reflect.DeepEqual(got, used(k)) {
 			t.Fatalf("verify: %+v, %v, %v", got, ok, err)
 		}
 	}
@@ -324,16 +331,16 @@ func TestAPIKeys(t *testing.T) {
 			t.Errorf("verify %q: %v, %v", bad, ok, err)
 		}
 	}
-	own, err := c.AddAPIKey(ctx, "sixteen-chars-00", "mine", "")
+	own, err := c.AddAPIKey(ctx, "sixteen-chars-00", APIKeySpec{Name: "mine"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.AddAPIKey(ctx, "key-sixteen-chars-00", "again", "")
+	_, err = c.AddAPIKey(ctx, "key-sixteen-chars-00", APIKeySpec{Name: "again"})
 	wantKind(t, err, errs.Exists)
 	if _, ok, err := c.VerifyAPIKey(ctx, "key-sixteen-chars-00"); err != nil || !ok {
 		t.Fatalf("own key: %v, %v", ok, err)
 	}
-	if keys, err := c.APIKeys(ctx); err != nil || len(keys) != 2 {
+	if keys, more, err := c.APIKeys(ctx, "", 10); err != nil || more || len(keys) != 2 {
 		t.Fatalf("list: %v, %v", keys, err)
 	}
 	for _, tc := range [][3]string{
@@ -341,7 +348,7 @@ func TestAPIKeys(t *testing.T) {
 		{"sixteen-chars-01", "", ""}, {"sixteen-chars-01", strings.Repeat("n", 101), ""}, {"sixteen-chars-01", "\xff", ""},
 		{"sixteen-chars-01", "n", strings.Repeat("d", 501)}, {"sixteen-chars-01", "n", "\xff"},
 	} {
-		_, err := c.AddAPIKey(ctx, tc[0], tc[1], tc[2])
+		_, err := c.AddAPIKey(ctx, tc[0], APIKeySpec{Name: tc[1], Description: tc[2]})
 		wantKind(t, err, errs.Invalid)
 	}
 	if err := c.DeleteAPIKey(ctx, own.ID); err != nil {
@@ -360,7 +367,7 @@ func TestCanceled(t *testing.T) {
 	c, core := newCatalog(t)
 	gone, cancel := context.WithCancel(ctx)
 	cancel()
-	if _, _, err := c.CreateDisk(gone, DiskSpec{Name: "a"}); err == nil {
+	if _, err := c.CreateDisk(gone, DiskSpec{Name: "a"}); err == nil {
 		t.Error("created for a caller that had gone")
 	}
 	d := mustCreate(t, c, "b")

@@ -13,7 +13,7 @@ import (
 type Checked struct {
 	Disks    []disk.ID // that exist
 	Pending  []disk.ID // whose creation or deletion the next start finishes
-	Users    int
+	Users    int       // of both types
 	APIKeys  int
 	Problems []string
 }
@@ -23,13 +23,16 @@ func (c *Checked) problem(format string, args ...any) {
 }
 
 // Check reads the whole catalog of a store that nobody uses and compares its
-// rows with each other. It needs no master key: secrets stay sealed. An error
+// rows with each other. A store of a newer format is kind Unsupported. It needs no master key: secrets stay sealed. An error
 // means that the catalog could not be read to the end.
 func Check(ctx context.Context, s kv.Store) (*Checked, error) {
 	var c *Checked
 	err := s.View(ctx, func(r kv.Reader) error {
 		c = new(Checked)
-		for _, step := range []func(kv.Reader) error{c.checkDisks, c.checkNames, c.checkPending, c.checkUsers, c.checkIndex, c.checkKeys} {
+		for _, step := range []func(kv.Reader) error{
+			c.checkHeader, c.checkDisks, c.checkNames, c.checkPending, c.checkUsers, c.checkIndex, c.checkKeys,
+			c.checkTokens, c.checkTokenIndex, c.checkOfDisk, c.checkShareKeys, c.checkAudit, c.checkUnknown,
+		} {
 			if err := step(r); err != nil {
 				return err
 			}
@@ -73,6 +76,7 @@ func (c *Checked) checkDisks(r kv.Reader) error {
 			c.problem("disk %s: its row can't be read: %v", id, err)
 			return nil
 		}
+		c.checkIPs(id, &row)
 		_, pending, err := r.Get(pendingKey(id))
 		if err != nil {
 			return err

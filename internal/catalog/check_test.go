@@ -19,8 +19,8 @@ func TestCheck(t *testing.T) {
 	}
 	aDisk := func(a, _ Disk, _ User) []byte { return diskKey(a.ID) }
 	aName := func(a, _ Disk, _ User) []byte { return nameKey(a.Name) }
-	aUser := func(_, _ Disk, u User) []byte { return userKey(u.AccessKeyID) }
-	aUserOf := func(a, _ Disk, u User) []byte { return userOfKey(a.ID, u.AccessKeyID) }
+	aUser := func(_, _ Disk, u User) []byte { return userKey(u.Identifier) }
+	aUserOf := func(a, _ Disk, u User) []byte { return userOfKey(a.ID, u.Identifier) }
 	fixed := func(k []byte) func(a, b Disk, u User) []byte { return func(Disk, Disk, User) []byte { return k } }
 	for want, damage := range map[string]func(kv.Txn, Disk, Disk, User) error{
 		"":                             func(kv.Txn, Disk, Disk, User) error { return nil },
@@ -42,11 +42,11 @@ func TestCheck(t *testing.T) {
 	} {
 		c, core := newCatalog(t)
 		a, b := mustCreate(t, c, "a"), mustCreate(t, c, "b")
-		u, _, err := c.AddUser(ctx, a.ID, "x")
+		u, _, err := c.AddUser(ctx, a.ID, S3User, "x")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := c.CreateAPIKey(ctx, "k", ""); err != nil {
+		if _, _, err := c.CreateAPIKey(ctx, APIKeySpec{Name: "k", Description: ""}); err != nil {
 			t.Fatal(err)
 		}
 		if err := core.kv.Update(ctx, func(t kv.Txn) error { return damage(t, a, b, u) }); err != nil {

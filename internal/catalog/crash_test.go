@@ -77,11 +77,11 @@ func runWithCuts(t *testing.T, probability int) []acked {
 		d := mustCreate(t, c, working)
 		disks[working] = d.ID
 		for range 3 {
-			u, _, err := c.AddUser(ctx, d.ID, "x")
+			u, _, err := c.AddUser(ctx, d.ID, S3User, "x")
 			if err != nil {
 				t.Fatal(err)
 			}
-			users[u.AccessKeyID] = d.ID
+			users[u.Identifier] = d.ID
 		}
 		if i%2 == 1 {
 			continue

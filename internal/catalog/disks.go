@@ -40,8 +40,10 @@ func (a RootAttrs) normal() RootAttrs {
 
 // DiskSpec is what a disk is made from.
 type DiskSpec struct {
-	Name string
-	Root RootAttrs
+	Name       string
+	Root       RootAttrs
+	AllowedIPs []string // see SetAllowedIPs
+	NoToken    bool     // don't make a disk token with it
 }
 
 // Disk is what the catalog knows of a disk.
@@ -53,6 +55,17 @@ type Disk struct {
 	Created      time.Time
 	State        State
 	Root         RootAttrs
+	AllowedIPs   []string // in normal form; nil: no limit
+}
+
+// Created is what CreateDisk made or found.
+type Created struct {
+	Disk Disk
+	New  bool // it was made now
+	// Token is that of the disk token that a new disk is made with, and
+	// User what is kept of it; both are zero if there is none.
+	Token string
+	User  User
 }
 
 // diskRow is a Disk as it is stored; its id is in the key.
@@ -63,10 +76,12 @@ type diskRow struct {
 	Created time.Time `json:"created"`
 	State   State     `json:"state"`
 	Root    RootAttrs `json:"root"`
+
+	AllowedIPs []string `json:"allowedIPs,omitempty"`
 }
 
 func (r *diskRow) disk(id disk.ID) Disk {
-	return Disk{ID: id, Name: r.Name, Region: r.Region, Organization: r.Org, Created: r.Created, State: r.State, Root: r.Root}
+	return Disk{ID: id, Name: r.Name, Region: r.Region, Organization: r.Org, Created: r.Created, State: r.State, Root: r.Root, AllowedIPs: r.AllowedIPs}
 }
 
 func noDisk(op, what string) error { return errs.New(op, what, errs.NoDisk, "Disk not found") }
@@ -100,27 +115,42 @@ func checkSpec(s DiskSpec) error {
 	return nil
 }
 
-// CreateDisk makes a disk, or finds the one that has this name: created tells
-// which. It is kind Exists if that one was made from another spec.
-func (c *Catalog) CreateDisk(ctx context.Context, spec DiskSpec) (d Disk, created bool, err error) {
+// CreateDisk makes a disk, or finds the one that has this name. It is kind
+// Exists if that one is not as spec says; whether it was made with a token
+// does not count.
+func (c *Catalog) CreateDisk(ctx context.Context, spec DiskSpec) (Created, error) {
 	if err := checkSpec(spec); err != nil {
-		return Disk{}, false, err
+		return Created{}, err
 	}
 	spec.Root = spec.Root.normal()
+	var err error
+	if spec.AllowedIPs, err = normalIPs(spec.AllowedIPs); err != nil {
+		return Created{}, err
+	}
 	defer c.lockName(spec.Name)()
 	d, made, err := c.reserve(ctx, spec)
 	if err != nil || d.State == Available {
-		return d, false, err
+		return Created{Disk: d}, err
 	}
 	// From here on the caller's patience does not count: what has begun is
 	// finished or taken back. If the row was there, a failure left it behind,
 	// since whoever works on this name holds its lock.
 	ctx = context.WithoutCancel(ctx)
-	err = c.finishCreate(ctx, &d, made)
-	if err != nil && made {
-		c.abandon(ctx, d.ID, errs.Is(err, errs.Exists))
+	res := Created{Disk: d, New: true}
+	put := func(kv.Txn) error { return nil }
+	if !spec.NoToken {
+		res.User, res.Token, put, err = c.newToken(d.ID, defaultTokenName)
 	}
-	return d, err == nil, err
+	if err == nil {
+		err = c.finishCreate(ctx, &res.Disk, made, put)
+	}
+	if err != nil {
+		if made {
+			c.abandon(ctx, d.ID, errs.Is(err, errs.Exists))
+		}
+		return Created{}, err
+	}
+	return res, nil
 }
 
 // reserve finds the disk of this name, or writes a row in state creating.
@@ -147,7 +177,7 @@ func (c *Catalog) reserve(ctx context.Context, spec DiskSpec) (d Disk, made bool
 			} else if !ok {
 				return errs.New("create disk", spec.Name, errs.Corrupt, "the name leads to no disk")
 			}
-			if row.Root != spec.Root {
+			if row.Root != spec.Root || !sameIPs(row.AllowedIPs, spec.AllowedIPs) {
 				return errs.New("create disk", spec.Name, errs.Exists, "a disk of this name exists with another configuration")
 			}
 			d = row.disk(oldID)
@@ -156,7 +186,7 @@ func (c *Catalog) reserve(ctx context.Context, spec DiskSpec) (d Disk, made bool
 		if _, taken, err := t.Get(diskKey(id)); err != nil || taken {
 			return orErr(err, errs.New("create disk", spec.Name, errs.Other, "the random source repeats itself"))
 		}
-		row = diskRow{Name: spec.Name, Region: c.o.Region, Org: c.o.Organization, Created: now, State: Creating, Root: spec.Root}
+		row = diskRow{Name: spec.Name, Region: c.o.Region, Org: c.o.Organization, Created: now, State: Creating, Root: spec.Root, AllowedIPs: spec.AllowedIPs}
 		d, made = row.disk(id), true
 		if err := setRow(t, diskKey(id), &row); err != nil {
 			return err
@@ -177,8 +207,9 @@ func orErr(err, other error) error {
 }
 
 // finishCreate brings a disk from creating to available. fresh tells that its
-// id was drawn just now, so the core can't have it.
-func (c *Catalog) finishCreate(ctx context.Context, d *Disk, fresh bool) error {
+// id was drawn just now, so the core can't have it; put writes what comes to
+// be with the disk.
+func (c *Catalog) finishCreate(ctx context.Context, d *Disk, fresh bool, put func(kv.Txn) error) error {
 	err := c.o.Backend.CreateDisk(ctx, d.ID, d.Root)
 	if err != nil && (fresh || !errs.Is(err, errs.Exists)) {
 		return err
@@ -191,6 +222,9 @@ func (c *Catalog) finishCreate(ctx context.Context, d *Disk, fresh bool) error {
 		}
 		row.State = Available
 		if err := setRow(t, diskKey(d.ID), &row); err != nil {
+			return err
+		}
+		if err := put(t); err != nil {
 			return err
 		}
 		return t.Delete(pendingKey(d.ID))
@@ -260,6 +294,9 @@ func (c *Catalog) markDeleting(ctx context.Context, id disk.ID) error {
 	})
 	// Also after an error: the commit may have happened.
 	c.creds.dropIf(func(cr Credential) bool { return cr.Disk == id })
+	c.tokens.dropIf(func(u User) bool { return u.Disk == id })
+	c.policies.drop(id)
+	c.revoked.drop(id)
 	return err
 }
 
@@ -270,29 +307,39 @@ func (c *Catalog) finishDelete(ctx context.Context, id disk.ID) error {
 	return c.dropRows(ctx, id)
 }
 
-// dropRows removes the users of a disk in state deleting, a transaction's
-// budget at a time, and in the last transaction the disk's own rows.
+// dropRows removes the rows of a disk in state deleting, a transaction's
+// budget at a time, and in the last transaction the disk's own.
 func (c *Catalog) dropRows(ctx context.Context, id disk.ID) error {
-	lo := userOfKey(id, "")
+	for _, u := range []struct{ index, rows string }{{prefixUserOf, prefixUser}, {prefixTokenOf, prefixToken}} {
+		if err := c.dropUsers(ctx, ofDisk(u.index, id), u.rows); err != nil {
+			return err
+		}
+	}
+	return c.o.KV.Update(ctx, func(t kv.Txn) error {
+		for _, prefix := range []string{prefixAnswer, prefixSchedule, prefixRevoked} {
+			if err := t.DeleteRange(ofDisk(prefix, id), after(ofDisk(prefix, id))); err != nil {
+				return err
+			}
+		}
+		return deleteAll(t, ofDisk(prefixCORS, id), ofDisk(prefixRevokedAll, id), pendingKey(id), diskKey(id))
+	})
+}
+
+// dropUsers removes the users whose index rows begin with lo.
+func (c *Catalog) dropUsers(ctx context.Context, lo []byte, rows string) error {
 	for more := true; more; {
 		err := c.o.KV.Update(ctx, func(t kv.Txn) error {
-			more = false
-			keys, err := scanKeys(t, lo, after(lo), usersPerTxn+1)
+			keys, err := scanKeys(t, lo, after(lo), usersPerTxn)
 			if err != nil {
 				return err
 			}
-			if len(keys) > usersPerTxn {
-				keys, more = keys[:usersPerTxn], true
-			}
+			more = len(keys) == usersPerTxn
 			for _, k := range keys {
-				if err := deleteAll(t, k, userKey(string(k[len(lo):]))); err != nil {
+				if err := deleteAll(t, k, append([]byte(rows), k[len(lo):]...)); err != nil {
 					return err
 				}
 			}
-			if more {
-				return nil
-			}
-			return deleteAll(t, pendingKey(id), diskKey(id))
+			return nil
 		})
 		if err != nil {
 			return err
@@ -301,8 +348,8 @@ func (c *Catalog) dropRows(ctx context.Context, id disk.ID) error {
 	return nil
 }
 
-// usersPerTxn leaves room in a transaction for two rows a user and the disk's.
-const usersPerTxn = kv.MaxMutations/2 - 2
+// usersPerTxn keeps a transaction of two rows a user within its budget.
+const usersPerTxn = kv.MaxMutations / 2
 
 func deleteAll(t kv.Txn, keys ...[]byte) error {
 	for _, k := range keys {

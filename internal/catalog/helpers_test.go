@@ -109,11 +109,11 @@ func newCatalog(t *testing.T) (*Catalog, *fakeCore) {
 
 func mustCreate(t fataler, c *Catalog, name string) Disk {
 	t.Helper()
-	d, created, err := c.CreateDisk(context.Background(), DiskSpec{Name: name})
-	if err != nil || !created {
-		t.Fatalf("create %s: created=%v err=%v", name, created, err)
+	made, err := c.CreateDisk(context.Background(), DiskSpec{Name: name, NoToken: true})
+	if err != nil || !made.New || made.Token != "" || made.User != (User{}) {
+		t.Fatalf("create %s: %+v, %v", name, made, err)
 	}
-	return d
+	return made.Disk
 }
 
 func wantKind(t fataler, err error, want errs.Kind) {

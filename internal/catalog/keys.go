@@ -19,9 +19,21 @@ const (
 	prefixUserOf  = "cx"
 	prefixAPIKey  = "ck"
 
+	prefixToken      = "ct"
+	prefixTokenOf    = "cy"
+	prefixCORS       = "co"
+	prefixAudit      = "ca"
+	prefixAuditOf    = "cb"
+	prefixAnswer     = "ci"
+	prefixSchedule   = "ch"
+	prefixShareKey   = "cs"
+	prefixRevoked    = "cr"
+	prefixRevokedAll = "cq"
+
 	keyStoreUUID   = "su"
 	keyFormat      = "sf"
 	keyMasterCheck = "sm"
+	keyMasterNext  = "sn"
 )
 
 func diskKey(id disk.ID) []byte    { return appendID([]byte(prefixDisk), id) }
@@ -31,6 +43,15 @@ func userKey(access string) []byte { return append([]byte(prefixUser), access...
 
 func userOfKey(id disk.ID, access string) []byte {
 	return append(appendID([]byte(prefixUserOf), id), access...)
+}
+
+func tokenKey(hash [32]byte) []byte { return append([]byte(prefixToken), hash[:]...) }
+
+// ofDisk begins the keys of a disk's rows of one kind.
+func ofDisk(prefix string, id disk.ID) []byte { return appendID([]byte(prefix), id) }
+
+func tokenOfKey(id disk.ID, hash [32]byte) []byte {
+	return append(ofDisk(prefixTokenOf, id), hash[:]...)
 }
 
 func apiKeyKey(hash [32]byte) []byte { return append([]byte(prefixAPIKey), hash[:]...) }

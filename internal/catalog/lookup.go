@@ -92,8 +92,9 @@ type Resumed struct {
 	Deleted int // disks whose deletion was cut short
 }
 
-// Resume finishes the creations and deletions that a crash cut short. It is
-// called once, after Open and before requests are served.
+// Resume finishes the creations and deletions that a crash cut short, and the
+// rotation of the master key if it can. It is called once, after Open and
+// before requests are served.
 func (c *Catalog) Resume(ctx context.Context) (Resumed, error) {
 	var done Resumed
 	var pending []Disk
@@ -124,12 +125,12 @@ func (c *Catalog) Resume(ctx context.Context) (Resumed, error) {
 			err = c.finishDelete(ctx, d.ID)
 			done.Deleted++
 		} else {
-			err = c.finishCreate(ctx, &d, false)
+			err = c.finishCreate(ctx, &d, false, func(kv.Txn) error { return nil })
 			done.Created++
 		}
 		if err != nil {
 			return done, err
 		}
 	}
-	return done, nil
+	return done, c.resumeRotation(ctx)
 }

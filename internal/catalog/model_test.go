@@ -46,7 +46,8 @@ func (m *machine) create(t *rapid.T) {
 	if fail && old == nil {
 		m.core.failCreate = errInjected
 	}
-	d, created, err := m.c.CreateDisk(ctx, DiskSpec{Name: name, Root: root})
+	res, err := m.c.CreateDisk(ctx, DiskSpec{Name: name, Root: root, NoToken: true})
+	d, created := res.Disk, res.New
 	switch {
 	case old != nil && old.root != root.normal():
 		wantKind(t, err, errs.Exists)
@@ -92,11 +93,11 @@ func (m *machine) addUser(t *rapid.T) {
 	if d == nil {
 		return
 	}
-	u, secret, err := m.c.AddUser(ctx, d.id, "nick")
+	u, secret, err := m.c.AddUser(ctx, d.id, S3User, "nick")
 	if err != nil {
 		t.Fatalf("add user: %v", err)
 	}
-	d.users[u.AccessKeyID] = secret
+	d.users[u.Identifier] = secret
 }
 
 func (m *machine) removeUser(t *rapid.T) {
@@ -105,7 +106,7 @@ func (m *machine) removeUser(t *rapid.T) {
 		return
 	}
 	access := rapid.SampledFrom(slices.Sorted(maps.Keys(d.users))).Draw(t, "user")
-	if err := m.c.RemoveUser(ctx, d.id, access); err != nil {
+	if err := m.c.RemoveUser(ctx, d.id, S3User, access); err != nil {
 		t.Fatalf("remove user: %v", err)
 	}
 	delete(d.users, access)
@@ -113,7 +114,7 @@ func (m *machine) removeUser(t *rapid.T) {
 }
 
 func (m *machine) addKey(t *rapid.T) {
-	k, key, err := m.c.CreateAPIKey(ctx, "k", "")
+	k, key, err := m.c.CreateAPIKey(ctx, APIKeySpec{Name: "k", Description: ""})
 	if err != nil {
 		t.Fatalf("create key: %v", err)
 	}
@@ -179,8 +180,8 @@ func (m *machine) check(t *rapid.T) {
 			t.Fatalf("%s: %d users, %v, want %d", name, len(users), err, len(md.users))
 		}
 		for _, u := range users {
-			cred, ok, err := m.c.Credential(ctx, u.AccessKeyID)
-			if err != nil || !ok || cred.Secret != md.users[u.AccessKeyID] || cred.Disk != md.id {
+			cred, ok, err := m.c.Credential(ctx, u.Identifier)
+			if err != nil || !ok || cred.Secret != md.users[u.Identifier] || cred.Disk != md.id {
 				t.Fatalf("credential: %v, %v", ok, err)
 			}
 		}

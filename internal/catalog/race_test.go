@@ -16,7 +16,7 @@ func TestRemovalIsImmediate(t *testing.T) {
 	c, _ := newCatalog(t)
 	d := mustCreate(t, c, "a")
 	for range 40 {
-		u, _, err := c.AddUser(ctx, d.ID, "x")
+		u, _, err := c.AddUser(ctx, d.ID, S3User, "x")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,18 +30,18 @@ func TestRemovalIsImmediate(t *testing.T) {
 						return
 					default:
 					}
-					if _, _, err := c.Credential(ctx, u.AccessKeyID); err != nil {
+					if _, _, err := c.Credential(ctx, u.Identifier); err != nil {
 						t.Error(err)
 						return
 					}
 				}
 			})
 		}
-		if err := c.RemoveUser(ctx, d.ID, u.AccessKeyID); err != nil {
+		if err := c.RemoveUser(ctx, d.ID, S3User, u.Identifier); err != nil {
 			t.Fatal(err)
 		}
 		for range 20 {
-			if _, ok, err := c.Credential(ctx, u.AccessKeyID); err != nil || ok {
+			if _, ok, err := c.Credential(ctx, u.Identifier); err != nil || ok {
 				t.Fatalf("after its removal: %v, %v", ok, err)
 			}
 		}
@@ -73,7 +73,7 @@ func (s *slowKV) View(ctx context.Context, fn func(kv.Reader) error) error {
 func TestSlowLookupDoesNotBringBack(t *testing.T) {
 	c, _ := newCatalog(t)
 	d := mustCreate(t, c, "a")
-	u, _, err := c.AddUser(ctx, d.ID, "x")
+	u, _, err := c.AddUser(ctx, d.ID, S3User, "x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,18 +81,18 @@ func TestSlowLookupDoesNotBringBack(t *testing.T) {
 	c.o.KV = slow
 	done := make(chan bool)
 	go func() {
-		_, ok, _ := c.Credential(ctx, u.AccessKeyID)
+		_, ok, _ := c.Credential(ctx, u.Identifier)
 		done <- ok
 	}()
 	<-slow.read
-	if err := c.RemoveUser(ctx, d.ID, u.AccessKeyID); err != nil {
+	if err := c.RemoveUser(ctx, d.ID, S3User, u.Identifier); err != nil {
 		t.Fatal(err)
 	}
 	close(slow.goOn)
 	if !<-done {
 		t.Fatal("the look-up that began before the removal read the row and must have found it")
 	}
-	if _, ok, err := c.Credential(ctx, u.AccessKeyID); err != nil || ok {
+	if _, ok, err := c.Credential(ctx, u.Identifier); err != nil || ok {
 		t.Fatalf("the slow look-up brought it back: %v, %v", ok, err)
 	}
 }
@@ -107,14 +107,15 @@ func TestConcurrentCreate(t *testing.T) {
 		ids, made := map[string]bool{}, 0
 		for range 8 {
 			wg.Go(func() {
-				d, created, err := c.CreateDisk(ctx, DiskSpec{Name: fmt.Sprint("d", round)})
+				res, err := c.CreateDisk(ctx, DiskSpec{Name: fmt.Sprint("d", round)})
+				d := res.Disk
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil || d.State != Available {
 					t.Errorf("%+v, %v", d, err)
 				}
 				ids[d.ID.String()] = true
-				if created {
+				if res.New {
 					made++
 				}
 			})

@@ -109,6 +109,11 @@ func (s *sealer) seal(rowKey []byte, secret string) ([]byte, error) {
 	return s.aead.Seal(out, nonce, []byte(secret), rowKey), nil
 }
 
+// made tells whether b looks as if it was sealed under this master key.
+func (s *sealer) made(b []byte) bool {
+	return len(b) >= sealHeader && b[0] == sealVersion && [keyIDLen]byte(b[1:]) == s.keyID
+}
+
 // open decrypts what seal made for the same row.
 func (s *sealer) open(rowKey, sealed []byte) (string, error) {
 	if len(sealed) < sealHeader || sealed[0] != sealVersion {

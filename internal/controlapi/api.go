@@ -18,21 +18,19 @@ import (
 // Catalog is what the door needs of package catalog.
 type Catalog interface {
 	VerifyAPIKey(ctx context.Context, key string) (catalog.APIKey, bool, error)
-	APIKeys(ctx context.Context) ([]catalog.APIKey, error)
+	APIKeys(ctx context.Context, afterID string, limit int) ([]catalog.APIKey, bool, error)
 	DeleteAPIKey(ctx context.Context, id string) error
 
-	CreateDisk(ctx context.Context, spec catalog.DiskSpec) (catalog.Disk, bool, error)
+	CreateDisk(ctx context.Context, spec catalog.DiskSpec) (catalog.Created, error)
 	DeleteDisk(ctx context.Context, id disk.ID) error
 	Disk(ctx context.Context, id disk.ID) (catalog.Disk, error)
 	DiskByName(ctx context.Context, name string) (catalog.Disk, error)
 	Disks(ctx context.Context, afterName string, limit int) ([]catalog.Disk, bool, error)
 	Usage(ctx context.Context, id disk.ID) (disk.Usage, error)
 
-	AddUser(ctx context.Context, id disk.ID, nickname string) (catalog.User, string, error)
-	AddToken(ctx context.Context, id disk.ID, nickname string) (catalog.User, string, error)
+	AddUser(ctx context.Context, id disk.ID, typ catalog.UserType, nickname string) (catalog.User, string, error)
 	Users(ctx context.Context, id disk.ID) ([]catalog.User, error)
-	RemoveUser(ctx context.Context, id disk.ID, access string) error
-	RemoveUserOf(ctx context.Context, id disk.ID, typ catalog.UserType, identifier string) error
+	RemoveUser(ctx context.Context, id disk.ID, typ catalog.UserType, identifier string) error
 
 	SetAllowedIPs(ctx context.Context, id disk.ID, allowed []string) ([]string, error)
 	AllowedIPs(ctx context.Context, id disk.ID) ([]string, error)

@@ -223,16 +223,17 @@ func (a *api) createDisk(c *call, in *createRequest) (createResponse, error) {
 		return res, errs.New("create disk", in.Name, errs.Unsupported, "data sources (mounts) are not offered yet")
 	}
 	ctx := c.r.Context()
-	spec := catalog.DiskSpec{Name: in.Name}
+	spec := catalog.DiskSpec{Name: in.Name, NoToken: true}
 	if in.RootAttrs != nil {
 		spec.Root = catalog.RootAttrs(*in.RootAttrs)
 	}
-	d, created, err := a.o.Catalog.CreateDisk(ctx, spec)
+	made, err := a.o.Catalog.CreateDisk(ctx, spec)
 	if err != nil {
 		return res, err
 	}
+	d := made.Disk
 	c.disk, res.DiskID, res.AuthorizedUsers = d.ID, d.ID.String(), []userResponse{}
-	if !created {
+	if !made.New {
 		users, err := a.o.Catalog.Users(ctx, d.ID)
 		res.AuthorizedUsers = userList(users)
 		return res, err

@@ -82,7 +82,7 @@ func newBench(t *testing.T) *bench {
 	b := &bench{t: t, log: new(bytes.Buffer)}
 	b.open(t, vfs.NewMem())
 	var err error
-	if _, b.key, err = b.c.CreateAPIKey(t.Context(), "test", ""); err != nil {
+	if _, b.key, err = b.c.CreateAPIKey(t.Context(), catalog.APIKeySpec{Name: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	b.serve(Options{

@@ -38,10 +38,13 @@ type userResponse struct {
 }
 
 func wireUser(u catalog.User) userResponse {
-	return userResponse{
-		Type: "s3", Identifier: u.AccessKeyID, Nickname: u.Nickname,
-		CreatedAt: timestamp(u.Created), AccessKeyID: u.AccessKeyID,
+	res := userResponse{Type: string(u.Type), Identifier: u.Identifier, Nickname: u.Nickname, CreatedAt: timestamp(u.Created)}
+	if u.Type == catalog.TokenUser {
+		res.Principal, res.TokenSuffix = u.Identifier, u.Suffix
+	} else {
+		res.AccessKeyID = u.Identifier
 	}
+	return res
 }
 
 func userList(users []catalog.User) []userResponse {
@@ -81,21 +84,17 @@ func (a *api) addUser(c *call, in *addUserRequest) (userResponse, error) {
 		return res, errs.New("add user", "", errs.Unsupported, "principal is not offered: the server makes the token and answers it")
 	}
 	c.status, c.details = http.StatusCreated, in.Type
-	if typ == catalog.TokenUser {
-		u, token, err := a.o.Catalog.AddToken(c.r.Context(), c.disk, in.Nickname)
-		if err != nil {
-			return res, err
-		}
-		res = wireUser(u)
-		res.Token, c.target = token, res.Identifier
-		return res, nil
-	}
-	u, secret, err := a.o.Catalog.AddUser(c.r.Context(), c.disk, in.Nickname)
+	u, secret, err := a.o.Catalog.AddUser(c.r.Context(), c.disk, typ, in.Nickname)
 	if err != nil {
 		return res, err
 	}
 	res = wireUser(u)
-	res.SecretAccessKey, c.target = secret, res.Identifier
+	c.target = res.Identifier
+	if typ == catalog.TokenUser {
+		res.Token = secret
+	} else {
+		res.SecretAccessKey = secret
+	}
 	return res, nil
 }
 
@@ -122,11 +121,7 @@ func (a *api) removeUser(c *call) (message, error) {
 	if c.target == "" {
 		return message{}, invalid("identifier is needed: the user's identifier")
 	}
-	if typ == catalog.S3User {
-		err = a.o.Catalog.RemoveUser(c.r.Context(), c.disk, c.target)
-	} else {
-		err = a.o.Catalog.RemoveUserOf(c.r.Context(), c.disk, typ, c.target)
-	}
+	err = a.o.Catalog.RemoveUser(c.r.Context(), c.disk, typ, c.target)
 	if err != nil {
 		return message{}, err
 	}

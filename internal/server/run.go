@@ -91,7 +91,7 @@ func (s *server) start(ctx context.Context) error {
 // accepted, so that a crash between the two loses nothing: the next start
 // finds no key in the store and takes the file's.
 func (s *server) ensureAPIKey(ctx context.Context) error {
-	keys, err := s.st.catalog.APIKeys(ctx)
+	keys, _, err := s.st.catalog.APIKeys(ctx, "", 1)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (s *server) ensureAPIKey(ctx context.Context) error {
 	if err := s.dir.write(apiKeyFile, key+"\n"); err != nil {
 		return fmt.Errorf("keep the API key: %w", err)
 	}
-	if _, err := s.st.catalog.AddAPIKey(ctx, key, "first", "made on the first start"); err != nil {
+	if _, err := s.st.catalog.AddAPIKey(ctx, key, catalog.APIKeySpec{Name: "first", Description: "made on the first start"}); err != nil {
 		return err
 	}
 	if s.cfg.APIKey == "" {
