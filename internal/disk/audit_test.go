@@ -208,6 +208,11 @@ func (a *auditor) index() error {
 		if l.parent == 0 && (len(l.pins) == 0 || e <= l.pins[0]) {
 			return fmt.Errorf("the change index of layer %d keeps epoch %d, pins are %v", l.id, e, l.pins)
 		}
+		body := k[layerPos+8:]
+		row := binary.BigEndian.AppendUint32(append(metaHeader(a.d.id, l.id), body...), ^uint32(e))
+		if _, ok, err := a.r.Get(row); (err != nil || !ok) && !l.hidden {
+			return fmt.Errorf("the change index of layer %d has %q at epoch %d, of which there is no version (%v)", l.id, body, e, err)
+		}
 		return nil
 	})
 }

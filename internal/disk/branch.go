@@ -186,6 +186,7 @@ func (t *txn) fork(v *View, name string) error {
 		defer d.mu.Unlock()
 		d.nextLyr, d.nextBr = child.id, child.branch
 		d.layers[child.id] = child
+		d.store.filters.newborn(d, child)
 		d.branches[name] = &branchState{id: child.branch, name: name, layer: child.id, created: t.g.now}
 	})
 	if at == base.epoch {

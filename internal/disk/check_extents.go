@@ -156,13 +156,13 @@ func (d *diskCheck) checkUsage(l *layerState, freed int64) {
 		return
 	}
 	for _, e := range l.pins {
-		at := level{l.id, e}
+		at := level{layer: l.id, epoch: e}
 		if says, ok := d.noted[at]; ok && says != d.files[at] {
 			d.problem(Warning, l.id, ProblemUsage, "a checkpoint at epoch %d says it has %d files, there are %d", e, says, d.files[at])
 		}
 	}
 	sum := usageRow{bytes: d.inline[l.id] + d.stored[l.id], files: l.usage.files}
-	if n, ok := d.files[level{l.id, l.epoch}]; ok && !l.hidden {
+	if n, ok := d.files[level{layer: l.id, epoch: l.epoch}]; ok && !l.hidden {
 		sum.files = n
 	}
 	wrong := sum != l.usage

@@ -268,7 +268,7 @@ func (d *diskCheck) checkCheckpoints() {
 			d.problem(Error, s.id, ProblemHistory, "checkpoint %s.%s has no pin", b.name, name)
 			s.addPin(epoch(e)) // what it needs is looked for all the same
 		}
-		d.noted[level{s.id, epoch(e)}] = int64(files)
+		d.noted[level{layer: s.id, epoch: epoch(e)}] = int64(files)
 		return nil
 	})
 }

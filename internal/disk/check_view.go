@@ -13,13 +13,13 @@ func (d *diskCheck) walkViews() {
 	for _, id := range d.layerIDs() {
 		l := d.disk.layers[id]
 		if !l.hidden {
-			d.walkOnce(level{id, l.epoch}, true)
+			d.walkOnce(level{layer: id, epoch: l.epoch}, true)
 		}
 		if d.removing[id] {
 			continue
 		}
 		for _, e := range l.pins {
-			d.walkOnce(level{id, e}, false)
+			d.walkOnce(level{layer: id, epoch: e}, false)
 		}
 	}
 }
@@ -39,7 +39,7 @@ func (d *diskCheck) walkOnce(at level, head bool) {
 		if any || l.parent == 0 {
 			break
 		}
-		from, head = level{l.parent, l.parentEpoch}, false
+		from, head = level{layer: l.parent, epoch: l.parentEpoch}, false
 	}
 	n, ok := d.files[from]
 	if !ok {
@@ -107,7 +107,7 @@ func (w *viewCheck) scan(kind byte, fn func(r *reader, body, v []byte, own bool)
 					lo = slices.Clone(m.body())
 					return m.close()
 				}
-				fn(r, m.body(), m.value(), m.cur == 0)
+				fn(r, m.body(), m.value(), m.rank() == 0)
 			}
 			more = false
 			return m.close()

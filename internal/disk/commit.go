@@ -213,7 +213,7 @@ func (c *committer) commit(ops []*op) int {
 		err := c.d.store.kv.Update(context.Background(), func(tx kv.Txn) error {
 			g.endRows() // of an attempt that lost a conflict
 			g = &group{at: c.d.store.rows.commits.Load(), d: c.d, now: c.d.store.opts.Now()}
-			g.tx = &countedTxn{tx, &g.writes}
+			g.tx = &countedTxn{tx, g}
 			var err error
 			n, err = g.run(ops)
 			return err
@@ -259,20 +259,28 @@ type group struct {
 	after   []func()   // to be called when committed
 	changes int        // of cached inodes, usage and hooks
 	writes  int        // of rows, those that replace a write of the group too
+
+	slotOf layer // layer whose slot is slot
+	slot   *filterSlot
 }
 
-// countedTxn counts writes: kv.Txn.Mutations does not move when an operation
-// writes a row again that the group has written before.
+// countedTxn counts writes, as kv.Txn.Mutations does not move when an operation
+// writes a row again that the group has written before, and tells the filters
+// of them.
 type countedTxn struct {
 	kv.Txn
-	n *int
+	g *group
 }
 
-func (t *countedTxn) Set(key, value []byte) error { *t.n++; return t.Txn.Set(key, value) }
+func (t *countedTxn) Set(key, value []byte) error {
+	t.g.writes++
+	t.g.noteFilter(key)
+	return t.Txn.Set(key, value)
+}
 
-func (t *countedTxn) Delete(key []byte) error { *t.n++; return t.Txn.Delete(key) }
+func (t *countedTxn) Delete(key []byte) error { t.g.writes++; return t.Txn.Delete(key) }
 
-func (t *countedTxn) DeleteRange(lo, hi []byte) error { *t.n++; return t.Txn.DeleteRange(lo, hi) }
+func (t *countedTxn) DeleteRange(lo, hi []byte) error { t.g.writes++; return t.Txn.DeleteRange(lo, hi) }
 
 type cachedInode struct {
 	v     *View
@@ -284,6 +292,7 @@ type cachedInode struct {
 // run applies operations in order until the budget is used up.
 func (g *group) run(ops []*op) (n int, err error) {
 	t := &txn{g: g}
+	defer t.count()
 	for i, o := range ops {
 		if i > 0 && (o.alone || ops[i-1].alone || g.full()) {
 			break

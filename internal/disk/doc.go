@@ -25,15 +25,16 @@
 //   - A name is a file or a directory, never both; attributes stand in one row.
 //   - No row changes in an epoch that a checkpoint or a child layer has pinned.
 //   - An extent is named by versions of one chunk only, and ids never come again.
-//   - The row cache is exact (rowcache.go).
+//   - The row cache is exact (rowcache.go), and a layer's filter never says "not
+//     here" of what a reader's snapshot has (filterset.go).
 //   - Nothing is deleted on suspicion: a read error stops the compactor, and counters
 //     of live bytes only choose candidates.
 //
 // # Locks
 //
 // Store.mu and compactor.mu, then Disk.seq, then Disk.mu; below these, and holding
-// nothing else, are the leaf locks: committer.mu, jobRunner.mu, bufferPool.mu and
-// those of the row cache. Store.mu is held while a disk is opened, created or
+// nothing else, are the leaf locks: committer.mu, jobRunner.mu, bufferPool.mu, filterSet.mu
+// (then layerFilter.mu) and those of the row cache. Store.mu is held while a disk is opened, created or
 // deleted, and compactor.mu for a whole pass, I/O included; Disk.seq while the
 // counter's row moves on. Disk.mu and the leaf locks are never held across I/O.
 package disk

@@ -21,6 +21,7 @@ type layerState struct {
 	pins        []epoch // sorted, without repeats
 	branch      uint32  // branch id whose head it is; 0: none
 	usage       usageRow
+	slot        *filterSlot // of layers with a parent; made when first needed
 }
 
 // usageRow counts contents born in the layer, and the files of its view.

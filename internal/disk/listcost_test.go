@@ -23,6 +23,23 @@ func (c countingKV) View(ctx context.Context, fn func(kv.Reader) error) error {
 	return c.Store.View(ctx, func(r kv.Reader) error { return fn(countingReader{r, c.steps}) })
 }
 
+func (c countingKV) Update(ctx context.Context, fn func(kv.Txn) error) error {
+	return c.Store.Update(ctx, func(t kv.Txn) error { return fn(countingTxn{t, countingReader{t, c.steps}}) })
+}
+
+// countingTxn counts what a transaction reads; its writes are a step each too.
+type countingTxn struct {
+	kv.Txn
+	r countingReader
+}
+
+func (c countingTxn) Get(key []byte) ([]byte, bool, error)              { return c.r.Get(key) }
+func (c countingTxn) MultiGet(keys [][]byte) ([][]byte, error)          { return c.r.MultiGet(keys) }
+func (c countingTxn) Scan(lo, hi []byte) kv.Iterator                    { return c.r.Scan(lo, hi) }
+func (c countingTxn) Set(key, value []byte) error                       { c.r.steps.Add(1); return c.Txn.Set(key, value) }
+func (c countingTxn) Delete(key []byte) error                           { c.r.steps.Add(1); return c.Txn.Delete(key) }
+func (c countingTxn) First(lo, hi []byte) ([]byte, []byte, bool, error) { return c.r.First(lo, hi) }
+
 type countingReader struct {
 	kv.Reader
 	steps *atomic.Int64

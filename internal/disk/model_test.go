@@ -447,13 +447,15 @@ func TestModel(t *testing.T) {
 		}
 	}
 	rapid.Check(t, func(rt *rapid.T) {
-		opts := Options{NoCompaction: true, GatherMax: -1, InlineMax: rapid.SampledFrom([]int{0, 64, -1}).Draw(rt, "inline")}
+		opts := Options{NoCompaction: true, GatherMax: -1, InlineMax: rapid.SampledFrom([]int{0, 64, -1}).Draw(rt, "inline"),
+			FilterBytes: rapid.SampledFrom([]int64{0, 800, 2000, -1}).Draw(rt, "filters")}
 		e := newEnvOn(rt, nil, opts)
 		defer e.close()
 		e.root()
 		m := &machine{e: e, rt: rt, branches: map[string]*mtree{RootBranch: newTree()}, points: map[Ref]*mtree{}}
 		do := func(fn func()) func(*rapid.T) { return func(rt *rapid.T) { m.rt, m.e.t = rt, rt; fn() } }
 		rt.Repeat(map[string]func(*rapid.T){
+			"":       func(*rapid.T) { e.s.filters.wait() }, // so that a failure happens again
 			"upload": do(m.upload), "upload2": do(m.upload), "remove": do(m.remove), "makeDir": do(m.makeDir),
 			"create": do(m.create), "create2": do(m.create), "unlink": do(m.unlink), "link": do(m.link), "rename": do(m.rename), "rename2": do(m.rename),
 			"setAttr": do(m.setAttr), "truncate": do(m.truncate), "writeAt": do(m.writeAt), "writeAt2": do(m.writeAt),

@@ -11,6 +11,7 @@ import (
 type level struct {
 	layer layer
 	epoch epoch
+	slot  *filterSlot // of what it holds; nil: it has none
 }
 
 // reader reads versioned rows through a chain of layers: its own first, then
@@ -21,9 +22,12 @@ type reader struct {
 	disk  ID
 	chain []level
 
-	rows *rowCache             // nil: not used
-	at   uint64                // commit that the snapshot holds
-	own  func(key []byte) bool // rows that the transaction has changed itself; may be nil
+	rows    *rowCache             // nil: not used
+	filters *filterSet            // nil: not asked
+	at      uint64                // commit that the snapshot holds
+	own     func(key []byte) bool // rows that the transaction has changed itself; may be nil
+
+	probes, skips int64 // of filters, and how often they said "not here"
 
 	body   []byte // scratch for bodies
 	lo, hi []byte // scratch for bounds
@@ -31,8 +35,9 @@ type reader struct {
 }
 
 func (r *reader) init(k kv.Reader, id ID, chain []level) {
+	r.count()
 	r.kv, r.disk, r.chain = k, id, chain
-	r.rows, r.own = nil, nil
+	r.rows, r.filters, r.own, r.at = nil, nil, nil, 0
 	if r.lo == nil {
 		buf := make([]byte, 4*384)
 		r.body, r.lo, r.hi, r.row = buf[:0:384], buf[384:384:768], buf[768:768:1152], buf[1152:1152:1536]
@@ -79,7 +84,16 @@ func rowKey(b []byte, id ID, l layer, body []byte) []byte {
 
 // seek is get without the cache.
 func (r *reader) seek(body []byte) ([]byte, error) {
+	h, hashed := uint64(0), false
 	for _, l := range r.chain {
+		if l.slot != nil && r.filters != nil {
+			if !hashed {
+				h, hashed = r.filters.hash(body), true
+			}
+			if r.lacks(l.slot, h) {
+				continue
+			}
+		}
 		r.bounds(l, body)
 		_, v, ok, err := r.kv.First(r.lo, r.hi)
 		if err != nil {
@@ -95,15 +109,60 @@ func (r *reader) seek(body []byte) ([]byte, error) {
 	return nil, nil
 }
 
+// lacks tells whether a layer certainly has nothing of a hash.
+func (r *reader) lacks(slot *filterSlot, h uint64) bool {
+	f := slot.filter.Load()
+	if f == nil {
+		r.filters.miss(slot)
+		return false
+	}
+	if !f.ready.Load() || r.at < f.from {
+		return false
+	}
+	if !f.used.Load() {
+		f.used.Store(true)
+	}
+	r.probes++
+	if f.may(h) {
+		return false
+	}
+	r.skips++
+	return true
+}
+
+// count adds up what the filters did for the reader.
+func (r *reader) count() {
+	if r.probes > 0 && r.filters != nil {
+		r.filters.probes.Add(r.probes)
+		r.filters.skips.Add(r.skips)
+		r.probes, r.skips = 0, 0
+	}
+}
+
 // version is one version of a row in one layer.
 type version struct {
 	epoch    epoch
 	whiteout bool
 }
 
+// newest returns the newest version of body in one layer that is at or below
+// an epoch. A row may have as many versions as there are checkpoints; who
+// changes it needs to see just one or two.
+func (r *reader) newest(l layer, body []byte, at epoch) (v version, ok bool, err error) {
+	if own := r.chain[0]; own.layer == l && own.slot != nil && r.filters != nil && r.lacks(own.slot, r.filters.hash(body)) {
+		return v, false, nil
+	}
+	r.bounds(level{layer: l, epoch: at}, body)
+	k, val, ok, err := r.kv.First(r.lo, r.hi)
+	if err != nil || !ok {
+		return v, false, err
+	}
+	return version{epoch(^binary.BigEndian.Uint32(k[len(k)-versionSz:])), len(val) == 0}, true, nil
+}
+
 // versions lists the versions of body in one layer, newest first.
 func (r *reader) versions(l layer, body []byte) ([]version, error) {
-	r.bounds(level{l, maxEpoch}, body)
+	r.bounds(level{layer: l, epoch: maxEpoch}, body)
 	it := r.kv.Scan(r.lo, r.hi)
 	defer it.Close()
 	var out []version

@@ -22,6 +22,7 @@ func (t *txn) beginLayer(l *layerState) {
 	chain := t.g.d.chainLocked(l.id, maxEpoch)
 	t.g.d.mu.Unlock()
 	t.init(t.tx, t.g.d.id, chain)
+	t.at, t.filters = t.g.at, t.g.d.store.filters
 }
 
 // onLayer runs fn in a transaction of its own on a layer; it does nothing if
@@ -317,7 +318,7 @@ func (t *txn) ownChunks(data DataID, from uint32) (out []ownChunk, err error) {
 
 // dropStagedChunk removes a chunk that no version of anything ever named.
 func (t *txn) dropStagedChunk(data DataID, r *ownChunk) error {
-	if err := t.tx.Delete(t.versioned(dataBody(t.body[:0], data, r.n), r.epoch)); err != nil {
+	if err := t.dropOld(dataBody(nil, data, r.n), r.epoch); err != nil {
 		return err
 	}
 	t.addUsage(t.lay.id, -int64(len(r.c.inline)), 0)

@@ -29,7 +29,7 @@ func plantReserved(t *testing.T) *View {
 	e.offline(false, func(k *pebblekv.Store, _ *blob.Store) {
 		err := k.Update(ctx, func(tx kv.Txn) error {
 			var r reader
-			r.init(tx, testDisk, []level{{own, maxEpoch}})
+			r.init(tx, testDisk, []level{{layer: own, epoch: maxEpoch}})
 			r.bounds(r.chain[0], entryBody(nil, RootIno, "planted"))
 			key, row, ok, err := tx.First(r.lo, r.hi)
 			if err != nil || !ok {

@@ -10,7 +10,7 @@ var errRestage = errors.New("a checkpoint came between staging and commit")
 
 func isRestage(err error) bool { return errors.Is(err, errRestage) }
 
-// restageRows is how many chunks one transaction moves on: each costs two
+// restageRows is how many chunks one transaction moves on: each costs four
 // mutations and one for each of its extents.
 const restageRows = 6
 
@@ -69,7 +69,7 @@ func (t *txn) restageFrom(data DataID, from uint32) (next uint32, more bool, err
 			continue
 		}
 		body := dataBody(nil, data, r.n)
-		if err := t.tx.Delete(t.versioned(body, r.epoch)); err != nil {
+		if err := t.dropOld(body, r.epoch); err != nil {
 			return 0, false, err
 		}
 		if err := t.putFresh(body, r.value); err != nil {

@@ -12,109 +12,172 @@ import (
 // epoch counts, of several layers the nearest that has any, and whiteouts
 // hide.
 type merged struct {
-	levels []mergedLevel
-	cur    int // level of the present row, -1: none
+	heap   []*mergedLevel // by body, then nearest first; only those with a row
+	levels []mergedLevel  // that were opened
+	placed bool           // next was called: the heap's first is the present row
+	same   []byte         // scratch: the body that is passed
+	bounds []byte         // scratch
 	err    error
 }
 
 type mergedLevel struct {
 	it    kv.Iterator
+	rank  int // 0 is the nearest
 	head  int // length of the key's part before the body
 	epoch epoch
-	valid bool
-	body  []byte // of the level's present row; nil when at its end
+	body  []byte // of the level's present row
 	value []byte
-	ver   epoch
 }
 
 // scan returns a walk of bodies in [lo, hi); both begin with the same kind.
+// Layers whose filters say that they have nothing of it are left out.
 func (r *reader) scan(lo, hi []byte) *merged {
-	m := &merged{levels: make([]mergedLevel, len(r.chain)), cur: -1}
+	m := &merged{levels: make([]mergedLevel, 0, 2)}
+	h, one := hashNumber(numberOf(lo)), oneNumber(lo, hi)
 	for i, l := range r.chain {
-		h := metaHeader(r.disk, l.layer)
+		if one && l.slot != nil && r.filters != nil && r.lacks(l.slot, h) {
+			continue
+		}
+		p := metaHeader(r.disk, l.layer)
+		it := r.kv.Scan(append(p[:len(p):len(p)], lo...), append(p[:len(p):len(p)], hi...))
+		if i < len(r.chain)-1 {
+			it = peek(it)
+		}
+		m.levels = append(m.levels, mergedLevel{it: it, rank: i, head: len(p), epoch: l.epoch})
+	}
+	for i := range m.levels {
 		lv := &m.levels[i]
-		lv.head, lv.epoch = len(h), l.epoch
-		lv.it = r.kv.Scan(append(h[:len(h):len(h)], lo...), append(h[:len(h):len(h)], hi...))
-		m.fetch(lv, lv.it.Next())
+		if m.fetch(lv, lv.it.Next()) {
+			m.heap = append(m.heap, lv)
+		}
+	}
+	for i := len(m.heap)/2 - 1; i >= 0; i-- {
+		m.down(i)
 	}
 	return m
 }
 
-// fetch takes over the iterator's row; if it is too new it goes on.
-func (m *merged) fetch(lv *mergedLevel, ok bool) {
-	for ; ok; ok = lv.it.Next() {
+// oneNumber tells whether all bodies in [lo, hi) have the same number.
+func oneNumber(lo, hi []byte) bool {
+	if len(lo) < 9 || len(hi) == 0 {
+		return false
+	}
+	return len(hi) >= 9 && bytes.Equal(lo[:9], hi[:9]) || bytes.Compare(hi, afterPrefix(lo[:9])) <= 0
+}
+
+// before orders two levels: by body, and of the same the nearer one first.
+func (lv *mergedLevel) before(o *mergedLevel) bool {
+	c := bytes.Compare(lv.body, o.body)
+	return c < 0 || c == 0 && lv.rank < o.rank
+}
+
+// down moves the i-th of the heap to its place.
+func (m *merged) down(i int) {
+	for {
+		c := 2*i + 1
+		if c >= len(m.heap) {
+			return
+		}
+		if c+1 < len(m.heap) && m.heap[c+1].before(m.heap[c]) {
+			c++
+		}
+		if !m.heap[c].before(m.heap[i]) {
+			return
+		}
+		m.heap[i], m.heap[c] = m.heap[c], m.heap[i]
+		i = c
+	}
+}
+
+// stepsBeforeSeek is how many versions of a row are passed one by one: a key
+// may have as many as there are checkpoints, and then a seek is cheaper.
+const stepsBeforeSeek = 4
+
+// fetch takes over the iterator's row; if it is too new it goes on. It tells
+// whether there is a row.
+func (m *merged) fetch(lv *mergedLevel, ok bool) bool {
+	for steps := 0; ok; steps++ {
 		k := lv.it.Key()
 		v := epoch(^binary.BigEndian.Uint32(k[len(k)-versionSz:]))
-		if v > lv.epoch {
-			continue
-		}
-		lv.body = append(lv.body[:0], k[lv.head:len(k)-versionSz]...)
-		lv.value, lv.ver, lv.valid = lv.it.Value(), v, true
-		return
-	}
-	lv.valid = false
-	if err := lv.it.Err(); err != nil && m.err == nil {
-		m.err = err
-	}
-}
-
-// advance moves a level past all versions of its present body.
-func (m *merged) advance(lv *mergedLevel) {
-	for lv.it.Next() {
-		k := lv.it.Key()
-		if bytes.Equal(k[lv.head:len(k)-versionSz], lv.body) {
-			continue
-		}
-		m.fetch(lv, true)
-		return
-	}
-	m.fetch(lv, false)
-}
-
-// next moves to the next visible row and tells whether there is one.
-func (m *merged) next() bool {
-	if m.cur >= 0 {
-		m.skip(m.cur)
-	}
-	for m.err == nil {
-		m.cur = m.least()
-		if m.cur < 0 || m.err != nil {
-			return false
-		}
-		if len(m.levels[m.cur].value) > 0 {
+		if v <= lv.epoch {
+			lv.body = append(lv.body[:0], k[lv.head:len(k)-versionSz]...)
+			lv.value = lv.it.Value()
 			return true
 		}
-		m.skip(m.cur)
+		if steps%stepsBeforeSeek < stepsBeforeSeek-1 {
+			ok = lv.it.Next()
+			continue
+		}
+		m.bounds = append(m.bounds[:0], k[:len(k)-versionSz]...)
+		ok = lv.it.SeekGE(binary.BigEndian.AppendUint32(m.bounds, ^uint32(lv.epoch)))
+	}
+	if err := lv.it.Err(); err != nil && m.err == nil {
+		m.err = err
 	}
 	return false
 }
 
-// skip moves every level that stands at the body of level i past it.
-func (m *merged) skip(i int) {
-	body := m.levels[i].body
-	for j := range m.levels {
-		lv := &m.levels[j]
-		if j != i && lv.valid && bytes.Equal(lv.body, body) {
-			m.advance(lv)
+// advance moves a level past all versions of its present body.
+func (m *merged) advance(lv *mergedLevel) bool {
+	ok := lv.it.Next()
+	for steps := 1; ok; steps++ {
+		k := lv.it.Key()
+		if !bytes.Equal(k[lv.head:len(k)-versionSz], lv.body) {
+			break
 		}
+		if steps < stepsBeforeSeek {
+			ok = lv.it.Next()
+			continue
+		}
+		m.bounds = append(m.bounds[:0], k[:len(k)-versionSz]...)
+		ok = lv.it.SeekGE(append(m.bounds, 0xff, 0xff, 0xff, 0xff))
 	}
-	m.advance(&m.levels[i])
+	return m.fetch(lv, ok)
 }
 
-func (m *merged) least() int {
-	best := -1
-	for i := range m.levels {
-		lv := &m.levels[i]
-		if lv.valid && (best < 0 || bytes.Compare(lv.body, m.levels[best].body) < 0) {
-			best = i
-		}
+// pop moves the first of the heap on.
+func (m *merged) pop() {
+	if !m.advance(m.heap[0]) {
+		n := len(m.heap) - 1
+		m.heap[0] = m.heap[n]
+		m.heap = m.heap[:n]
 	}
-	return best
+	m.down(0)
+}
+
+// pass moves every level that stands at the present body past it.
+func (m *merged) pass() {
+	if len(m.heap) == 1 {
+		m.pop()
+		return
+	}
+	m.same = append(m.same[:0], m.heap[0].body...)
+	for len(m.heap) > 0 && m.err == nil && bytes.Equal(m.heap[0].body, m.same) {
+		m.pop()
+	}
+}
+
+// next moves to the next visible row and tells whether there is one.
+func (m *merged) next() bool {
+	if m.placed && len(m.heap) > 0 {
+		m.pass()
+	}
+	m.placed = true
+	for m.err == nil && len(m.heap) > 0 {
+		if len(m.heap[0].value) > 0 {
+			return true
+		}
+		m.pass()
+	}
+	return false
 }
 
 // body and value are those of the present row, valid until the next move.
-func (m *merged) body() []byte  { return m.levels[m.cur].body }
-func (m *merged) value() []byte { return m.levels[m.cur].value }
+func (m *merged) body() []byte  { return m.heap[0].body }
+func (m *merged) value() []byte { return m.heap[0].value }
+
+// rank tells which layer of the chain the present row is from.
+func (m *merged) rank() int { return m.heap[0].rank }
 
 func (m *merged) close() error {
 	for i := range m.levels {

@@ -156,7 +156,7 @@ func (t *txn) settleRow(body []byte) (whole bool, err error) {
 		if err != nil || show {
 			return err == nil, err
 		}
-		return true, t.tx.Delete(t.versioned(body, kept[n-1].epoch))
+		return true, t.dropOld(body, kept[n-1].epoch)
 	}
 	return true, nil
 }
@@ -173,7 +173,7 @@ func (t *txn) dropVersion(body []byte, v version) error {
 			t.addUsage(t.lay.id, -int64(len(val)-1), 0)
 		}
 	}
-	return t.tx.Delete(t.versioned(body, v.epoch))
+	return t.dropOld(body, v.epoch)
 }
 
 // settleDead goes over the extents that were dropped in epochs [from, until].
@@ -336,6 +336,7 @@ func (t *txn) removeLayerRows(l *layerState, j job) error {
 		defer d.mu.Unlock()
 		d.usage.Bytes -= l.usage.bytes
 		delete(d.layers, l.id)
+		d.store.filters.drop(l.slot)
 	})
 	if l.parent == 0 {
 		return nil

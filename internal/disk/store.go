@@ -38,6 +38,10 @@ type Options struct {
 	// CacheBytes bounds the memory for hot rows. 0: DefaultCache.
 	CacheBytes int64
 
+	// FilterBytes bounds the memory for filters of what layers of branches
+	// hold. 0: a quarter of CacheBytes; negative: there are none.
+	FilterBytes int64
+
 	// ScrubRate bounds how much the scrubber reads, in bytes a second. 0: 8
 	// MiB; negative: it does not run.
 	ScrubRate int64
@@ -68,6 +72,9 @@ func (o *Options) ensureDefaults() {
 	if o.CacheBytes == 0 {
 		o.CacheBytes = DefaultCache
 	}
+	if o.FilterBytes == 0 {
+		o.FilterBytes = o.CacheBytes / 4
+	}
 	if o.ScrubRate == 0 {
 		o.ScrubRate = 8 << 20
 	}
@@ -88,6 +95,7 @@ type Store struct {
 
 	buffers *bufferPool
 	rows    *rowCache
+	filters *filterSet
 
 	disks sync.Map   // ID -> *Disk: open ones
 	mu    sync.Mutex // serializes opening, creating and deleting disks
@@ -107,6 +115,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	o.ensureDefaults()
 	s := &Store{opts: o, kv: o.KV, blob: o.Blob}
 	s.rows = newRowCache(o.CacheBytes)
+	s.filters = newFilterSet(s, o.FilterBytes)
 	s.buffers = newBufferPool(o.UploadMemory)
 	s.jobs = newJobRunner(s)
 	s.compact.s = s
@@ -126,6 +135,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func (s *Store) Close() error {
 	s.compact.stop()
 	s.jobs.stop()
+	s.filters.stop()
 	return nil
 }
 
@@ -215,6 +225,7 @@ func (s *Store) Delete(ctx context.Context, id ID) error {
 		return err
 	}
 	s.disks.Delete(id)
+	s.filters.dropDisk(d)
 	s.jobs.add(job{kind: jobDisk, disk: id})
 	return nil
 }

@@ -42,7 +42,7 @@ func (t *txn) begin(v *View) error {
 	}
 	t.v, t.lay = v, v.head
 	t.init(t.tx, t.g.d.id, v.chain)
-	t.rows, t.at, t.own = t.g.d.store.rows, t.g.at, t.g.own
+	t.rows, t.filters, t.at, t.own = t.g.d.store.rows, t.g.d.store.filters, t.g.at, t.g.own
 	return t.checkLayer()
 }
 
@@ -89,21 +89,21 @@ func (t *txn) put(body, value []byte) (replaced bool, err error) {
 	if !t.lay.history() {
 		return true, t.tx.Set(t.versioned(body, t.lay.epoch), value)
 	}
-	vs, err := t.versions(t.lay.id, body)
+	old, any, err := t.newest(t.lay.id, body, maxEpoch)
 	if err != nil {
 		return false, err
 	}
 	if err := t.tx.Set(t.versioned(body, t.lay.epoch), value); err != nil {
 		return false, err
 	}
-	if len(vs) > 0 && vs[0].epoch == t.lay.epoch {
+	if any && old.epoch == t.lay.epoch {
 		return true, nil
 	}
 	if err := t.noteChange(body); err != nil {
 		return false, err
 	}
-	if len(vs) > 0 && !t.lay.pinned(vs[0].epoch, t.lay.epoch) {
-		return true, t.tx.Delete(t.versioned(body, vs[0].epoch))
+	if any && !t.lay.pinned(old.epoch, t.lay.epoch) {
+		return true, t.dropOld(body, old.epoch)
 	}
 	return false, nil
 }
@@ -127,46 +127,61 @@ func (t *txn) del(body []byte, unnamed bool) (replaced bool, err error) {
 	if !t.lay.history() {
 		return true, t.tx.Delete(t.versioned(body, t.lay.epoch))
 	}
-	vs, err := t.versions(t.lay.id, body)
+	v, any, err := t.newest(t.lay.id, body, maxEpoch)
 	if err != nil {
 		return false, err
 	}
 	hide, known, fresh := false, false, true
-	for i, v := range vs {
-		if v.epoch == t.lay.epoch {
-			fresh, replaced = false, true
-			continue
-		}
-		if i == 0 && !t.lay.pinned(v.epoch, t.lay.epoch) {
-			replaced = true
-			if err := t.tx.Delete(t.versioned(body, v.epoch)); err != nil {
+	if any && (v.epoch == t.lay.epoch || !t.lay.pinned(v.epoch, t.lay.epoch)) {
+		replaced = true
+		if fresh = v.epoch != t.lay.epoch; fresh {
+			if err := t.dropOld(body, v.epoch); err != nil {
 				return false, err
 			}
-			continue
 		}
-		hide, known = !v.whiteout, true // what would show through
-		break
+		if v, known, err = t.newest(t.lay.id, body, v.epoch-1); err != nil {
+			return false, err
+		}
+	} else {
+		known = any
+	}
+	if known {
+		hide = !v.whiteout // what would show through
 	}
 	if !known && !unnamed {
 		if hide, err = t.parentHas(body); err != nil {
 			return false, err
 		}
 	}
-	if len(vs) == 0 && !hide {
+	if !any && !hide {
 		return false, nil
+	}
+	if !hide {
+		if fresh {
+			return replaced, nil
+		}
+		return replaced, t.dropOld(body, t.lay.epoch)
 	}
 	if fresh {
 		if err := t.noteChange(body); err != nil {
 			return false, err
 		}
 	}
-	if hide {
-		return replaced, t.tx.Set(t.versioned(body, t.lay.epoch), nil)
+	return replaced, t.tx.Set(t.versioned(body, t.lay.epoch), nil)
+}
+
+// dropOld removes a version that nothing sees any more, and its note in the
+// change index: so that has as many rows as there are versions. It is not
+// missed: between that version and the one that took its place there is no pin,
+// so nobody asks for what changed from the one to the other.
+func (t *txn) dropOld(body []byte, e epoch) error {
+	if err := t.tx.Delete(t.versioned(body, e)); err != nil {
+		return err
 	}
-	if fresh {
-		return replaced, nil
+	if t.lay.parent == 0 && (len(t.lay.pins) == 0 || e <= t.lay.pins[0]) {
+		return nil // it was not noted, or the note is gone
 	}
-	return replaced, t.tx.Delete(t.versioned(body, t.lay.epoch))
+	return t.tx.Delete(append(layerEpochKey(t.disk, tabChange, t.lay.id, e), body...))
 }
 
 // parentHas tells whether an ancestor shows a row.
@@ -176,6 +191,7 @@ func (t *txn) parentHas(body []byte) (bool, error) {
 	}
 	up := reader{}
 	up.init(t.tx, t.disk, t.chain[1:])
+	up.at, up.filters = t.at, t.filters
 	v, err := up.get(body)
 	return v != nil, err
 }

@@ -104,7 +104,7 @@ func (d *Disk) chainLocked(l layer, e epoch) []level {
 		if s == nil {
 			break
 		}
-		out = append(out, level{l, e})
+		out = append(out, level{l, e, d.slotLocked(s)})
 		l, e = s.parent, s.parentEpoch
 	}
 	return out
@@ -150,9 +150,11 @@ func (v *View) read(ctx context.Context, fn func(r *reader) error) error {
 		r := readers.Get().(*reader)
 		defer readers.Put(r)
 		r.init(k, v.disk.id, v.chain)
+		r.at, r.filters = at, v.disk.store.filters
 		if !v.readOnly {
-			r.rows, r.at = v.disk.store.rows, at
+			r.rows = v.disk.store.rows
 		}
+		defer r.count()
 		return fn(r)
 	})
 }

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"atoll/internal/disk"
+	"atoll/internal/errs"
+)
+
+// deletion measures how long the deletion of a branch takes, and what giving
+// back its space costs the foreground: operations a second of readers and
+// writers on the fresh disk, without and with it, by turns.
+func (b *bench) deletion(ctx context.Context) error {
+	var quiet, busy [3]float64
+	for round := range 3 {
+		name := fmt.Sprintf("victim%d", round)
+		if err := b.makeVictim(ctx, name); err != nil {
+			return err
+		}
+		if err := b.disks.Wait(ctx); err != nil {
+			return err
+		}
+		before, err := b.load(ctx, round, nil)
+		if err != nil {
+			return err
+		}
+		used := b.tree.Usage().Bytes
+		var took time.Duration
+		start := time.Now()
+		during, err := b.load(ctx, round+3, func() error {
+			t := time.Now()
+			err := b.tree.DeleteBranch(ctx, name, disk.DeleteOptions{})
+			took = time.Since(t)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		freed := used - b.tree.Usage().Bytes
+		quiet[round], busy[round] = before, during
+		if err := b.disks.Wait(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintf(b.out, "%-34s %.2f ms; %.0f operations a second before, %.0f beside it (%+.1f%%); %d of %d MiB back under load, all %.1f s after\n",
+			"delete a branch", float64(took)/1e6, before, during, (during/before-1)*100, freed>>20, (used-b.tree.Usage().Bytes)>>20, time.Since(start).Seconds())
+	}
+	return nil
+}
+
+// makeVictim makes a branch with files whose contents are in the segment log,
+// and as many that are stored inline.
+func (b *bench) makeVictim(ctx context.Context, name string) error {
+	if err := b.tree.Fork(ctx, disk.Ref{}, name); err != nil && !errs.Is(err, errs.Exists) {
+		return err
+	}
+	v, err := b.tree.View(ctx, disk.Ref{Branch: name})
+	if err != nil {
+		return err
+	}
+	for i := range b.c.victim / perDir / 2 {
+		if err := bulk(ctx, v, "inline"+dirName(i), perDir); err != nil {
+			return err
+		}
+	}
+	var next atomic.Int64
+	return each(64, func(int) error {
+		for {
+			i := int(next.Add(1))
+			if i > b.c.victim/2 {
+				return nil
+			}
+			if err := put(ctx, v, fmt.Sprintf("log%s/f%d", dirName(i/perDir), i), 4096); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// load runs 8 readers and 8 writers for some seconds and returns their
+// operations a second; what is called once they run.
+func (b *bench) load(ctx context.Context, run int, what func() error) (float64, error) {
+	v, err := b.fresh.View(ctx, disk.Ref{})
+	if err != nil {
+		return 0, err
+	}
+	var ops atomic.Int64
+	stop := make(chan struct{})
+	done := make(chan error, 1)
+	go func() {
+		done <- each(16, func(k int) error {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return nil
+				default:
+				}
+				n := b.scatter(i*16 + k)
+				if k < 8 {
+					err = get(ctx, v, key(n))
+				} else {
+					err = put(ctx, v, fmt.Sprintf("%s/w%d-%d-%d", dirName(n/perDir), run, k, i), 4096)
+				}
+				if err != nil {
+					return err
+				}
+				ops.Add(1)
+			}
+		})
+	}()
+	time.Sleep(time.Second)
+	if what != nil {
+		if err := what(); err != nil {
+			close(stop)
+			<-done
+			return 0, err
+		}
+	}
+	from, start := ops.Load(), time.Now()
+	select {
+	case <-time.After(time.Duration(b.c.seconds) * time.Second):
+	case <-ctx.Done():
+	}
+	rate := float64(ops.Load()-from) / time.Since(start).Seconds()
+	close(stop)
+	return rate, <-done
+}
