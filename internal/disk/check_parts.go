@@ -16,7 +16,7 @@ func (d *diskCheck) checkReap(known func(l layer, what string)) {
 		known(l, "contents to be freed")
 		d.unnamed.set(uint64(data))
 		if err == nil && flag == reapNamed {
-			ids = d.partsOf(level{l, maxEpoch}, data)
+			ids = d.partsOf(level{layer: l, epoch: maxEpoch}, data)
 		}
 		for _, p := range ids {
 			d.unnamed.set(uint64(p))
