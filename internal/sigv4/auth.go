@@ -26,6 +26,10 @@ const (
 	UnsignedPayload = "UNSIGNED-PAYLOAD"
 	// EmptySHA256 is the hex SHA-256 of nothing.
 	EmptySHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	// StreamingPayload is that of a body in signed chunks,
+	// StreamingPayloadTrailer of one with a signed trailer behind them.
+	StreamingPayload        = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+	StreamingPayloadTrailer = StreamingPayload + "-TRAILER"
 )
 
 // Auth is what a request says of its signature, parsed and not verified.

@@ -34,6 +34,8 @@ var (
 //
 //	HEX-SIZE CRLF bytes CRLF ... 0 CRLF *( name:value CRLF ) CRLF
 //
+// or with signed chunks, as Verifier.NewChunkReader makes it.
+//
 // As in the field, the lines of the trailer may end in LF alone, and the body
 // may end right after a complete line of the trailer: that it was not cut off
 // is what HTTP's own framing says. It is not safe for concurrent use.
@@ -44,6 +46,7 @@ type ChunkReader struct {
 	started bool  // a chunk was read, so a CRLF comes before the next size
 	err     error // sticky
 	trailer http.Header
+	signer  *chunkSigner // nil: the chunks are not signed
 }
 
 // NewChunkReader decodes r. decodedLen is the announced number of decoded
@@ -73,8 +76,11 @@ func (c *ChunkReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.chunk -= int64(n)
 	c.left -= int64(n)
-	if err != nil {
+	switch {
+	case err != nil:
 		c.err = cut(err)
+	case c.signer != nil && !c.signer.add(p[:n], c.chunk == 0):
+		c.err = ErrChunkSignature
 	}
 	if n > 0 {
 		// The error, if any, is for the next call.
@@ -105,6 +111,11 @@ func (c *ChunkReader) next() error {
 	if err != nil {
 		return lineError(err, ErrMalformedChunk)
 	}
+	if c.signer != nil {
+		if line, err = c.signer.open(line); err != nil {
+			return err
+		}
+	}
 	size, ok := chunkSize(line)
 	switch {
 	case !ok:
@@ -113,9 +124,15 @@ func (c *ChunkReader) next() error {
 		return ErrTooLong
 	case size > 0:
 		c.chunk = size
+		if c.signer != nil {
+			return c.signer.begin(size)
+		}
 		return nil
 	case c.left > 0:
 		return ErrIncomplete
+	}
+	if c.signer != nil && !c.signer.add(nil, true) {
+		return ErrChunkSignature
 	}
 	return c.readTrailer()
 }
@@ -165,6 +182,9 @@ func (c *ChunkReader) readTrailer() error {
 			return lineError(err, ErrMalformedTrailer)
 		}
 		text := strings.TrimRight(string(line), "\r\n")
+		if text == "" && n < maxTrailers && c.signer.awaits(trailer) {
+			continue // some signers put an empty line before the signature
+		}
 		if text == "" {
 			if err := c.expectEnd(); err != nil {
 				return err
@@ -178,6 +198,11 @@ func (c *ChunkReader) readTrailer() error {
 		}
 		key := textproto.CanonicalMIMEHeaderKey(name)
 		trailer[key] = append(trailer[key], strings.Trim(value, " \t"))
+	}
+	if c.signer != nil {
+		if err := c.signer.checkTrailer(trailer); err != nil {
+			return err
+		}
 	}
 	c.trailer = trailer
 	return io.EOF

@@ -45,6 +45,13 @@
 //     signature; that is so in SigV4 itself. A door should refuse repeated
 //     parameters whose order would matter.
 //
+// # Streams
+//
+// Verifier.NewChunkReader checks each chunk's signature when its last byte has
+// been read, and the trailer's at the end, and hands on the bytes meanwhile: a
+// chunk may have any size. A caller that acts on what it read before io.EOF
+// acts on bytes that may not be the signer's.
+//
 // # Caching
 //
 // Deriving a signing key costs four HMACs; Verifier and Signer keep derived

@@ -19,6 +19,7 @@ const (
 	CodeInvalidURI            Code = "InvalidURI"
 	CodeIncompleteBody        Code = "IncompleteBody"
 	CodeMalformedTrailer      Code = "MalformedTrailerError"
+	CodeInvalidChunkSize      Code = "InvalidChunkSizeError"
 )
 
 // Error is the error type of this package: an S3 code and a message fit to be
@@ -33,7 +34,7 @@ func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 // Status returns the HTTP status of the error's code.
 func (e *Error) Status() int {
 	switch e.Code {
-	case CodeAccessDenied, CodeSignatureDoesNotMatch, CodeRequestTimeTooSkewed:
+	case CodeAccessDenied, CodeSignatureDoesNotMatch, CodeRequestTimeTooSkewed, CodeInvalidChunkSize:
 		return http.StatusForbidden
 	}
 	return http.StatusBadRequest

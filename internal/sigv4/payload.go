@@ -18,8 +18,8 @@ const (
 	// PayloadUnsignedTrailer is an aws-chunked body with a trailer: see
 	// ChunkReader.
 	PayloadUnsignedTrailer
-	// PayloadStreamingSigned is an aws-chunked body with signed chunks, of any
-	// form. It is recognized so that it can be refused as not implemented.
+	// PayloadStreamingSigned is an aws-chunked body with signed chunks: see
+	// Verifier.NewChunkReader.
 	PayloadStreamingSigned
 )
 
@@ -27,6 +27,10 @@ const (
 type Payload struct {
 	Kind   PayloadKind
 	SHA256 [32]byte // of a PayloadSHA256
+
+	// Of a PayloadStreamingSigned:
+	HMAC    bool // signed as NewChunkReader knows it; else by another algorithm, which nobody here does
+	Trailer bool // with a signed trailer
 }
 
 // ParsePayload classifies the body of r. With a nil Auth (a request that is
@@ -51,8 +55,9 @@ func parsePayload(hash string) (Payload, error) {
 		return Payload{Kind: PayloadUnsigned}, nil
 	case "STREAMING-UNSIGNED-PAYLOAD-TRAILER":
 		return Payload{Kind: PayloadUnsignedTrailer}, nil
-	case "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
-		"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER":
+	case StreamingPayload, StreamingPayloadTrailer:
+		return Payload{Kind: PayloadStreamingSigned, HMAC: true, Trailer: hash == StreamingPayloadTrailer}, nil
+	case "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER":
 		return Payload{Kind: PayloadStreamingSigned}, nil
 	}
 	p := Payload{Kind: PayloadSHA256}
