@@ -12,8 +12,9 @@ import (
 const EmptyETag = `"d41d8cd98f00b204e9800998ecf8427e"`
 
 // AppendETag appends a file's quoted ETag: the MD5 of contents that were put
-// whole, else inode and version, which change with the contents and never
-// otherwise, with a '-' so that nobody takes them for an MD5.
+// whole; of those put in parts the MD5 of the parts' MD5s and how many there
+// were; else inode and version, which change with the contents and never
+// otherwise. The latter two have a '-', so that nobody takes them for an MD5.
 func AppendETag(b []byte, a *disk.Attr) []byte {
 	if a.IsDir() {
 		return append(b, EmptyETag...)
@@ -21,12 +22,30 @@ func AppendETag(b []byte, a *disk.Attr) []byte {
 	b = append(b, '"')
 	if a.HasMD5 {
 		b = hex.AppendEncode(b, a.MD5[:])
+	} else if sum, n := parts(a.ContentMeta); n > 0 {
+		b = hex.AppendEncode(b, []byte(sum))
+		b = append(b, '-')
+		b = strconv.AppendInt(b, int64(n), 10)
 	} else {
 		b = strconv.AppendUint(b, uint64(a.Ino), 16)
 		b = append(b, '-')
 		b = strconv.AppendUint(b, a.Version, 16)
 	}
 	return append(b, '"')
+}
+
+// parts finds what a ContentMeta says of an upload in parts; n is 0 if there
+// was none.
+func parts(content []byte) (sum string, n int) {
+	if len(content) == 0 {
+		return "", 0
+	}
+	for m := Read(content); m.Next(); {
+		if m.Tag == TagParts {
+			sum, n = cutCount(m.Value)
+		}
+	}
+	return sum, n
 }
 
 // MatchETag tells whether a list of ETags, as in If-Match, has etag (quoted)

@@ -20,7 +20,10 @@ const (
 const (
 	TagContentEncoding = 16
 	TagSniffedType     = 17 // what the contents look like; only where the key's extension says nothing
+	TagParts           = 18 // of a multipart upload: MD5 of the parts' MD5s and, in 2 bytes, how many there were
+	TagUploadSum       = 19 // of an upload that is not complete: number and type of its checksum
 	TagChecksum        = 32 // + the number of a checksum algorithm, from 1: the raw digest
+	TagComposite       = 48 // + the same: digest of the parts' digests and, in 2 bytes, how many there were
 
 	maxChecksum = 15 // algorithms that tags are kept for
 )
@@ -116,6 +119,7 @@ type Content struct {
 	Sniffed  string // Content-Type that the contents look like
 	Alg      int    // number of a checksum algorithm; 0: no checksum
 	Sum      string // raw
+	SumParts int    // 0: Sum is of the contents; else of the digests of so many parts
 }
 
 // ParseContent reads a ContentMeta.
@@ -128,8 +132,25 @@ func ParseContent(p []byte) (c Content, err error) {
 		case m.Tag == TagSniffedType:
 			c.Sniffed = m.Value
 		case m.Tag > TagChecksum && m.Tag <= TagChecksum+maxChecksum:
-			c.Alg, c.Sum = int(m.Tag-TagChecksum), m.Value
+			c.Alg, c.Sum, c.SumParts = int(m.Tag-TagChecksum), m.Value, 0
+		case m.Tag > TagComposite && m.Tag <= TagComposite+maxChecksum:
+			c.Alg = int(m.Tag - TagComposite)
+			c.Sum, c.SumParts = cutCount(m.Value)
 		}
 	}
 	return c, m.Err()
+}
+
+// AppendParts appends a field of a digest of n parts' digests.
+func AppendParts(b []byte, tag byte, sum []byte, n int) []byte {
+	return AppendField(b, tag, string(binary.BigEndian.AppendUint16(append([]byte(nil), sum...), uint16(n))))
+}
+
+// cutCount reads the value of such a field.
+func cutCount(value string) (sum string, n int) {
+	cut := len(value) - 2
+	if cut < 0 {
+		return "", 0
+	}
+	return value[:cut], int(value[cut])<<8 | int(value[cut+1])
 }

@@ -46,7 +46,7 @@ type body struct {
 // openBody checks everything that the headers say of the body, and reads
 // nothing of it. limit is the largest size, in bytes.
 func (q *request) openBody(b *body, limit int64, tooLarge error) (err error) {
-	streaming := q.payload.Kind == sigv4.PayloadUnsignedTrailer
+	streaming := q.chunked()
 	*b = body{q: q, src: q.r.Body, size: q.r.ContentLength}
 	if streaming {
 		if b.size, err = decodedLength(q.r.Header); err != nil {
@@ -62,14 +62,31 @@ func (q *request) openBody(b *body, limit int64, tooLarge error) (err error) {
 	if b.wantMD5, err = q.contentMD5(); err != nil {
 		return err
 	}
-	if b.sum, err = q.requestChecksum(streaming); err != nil {
-		return err
+	if q.op != OpCompleteMultipartUpload { // whose checksum is the object's
+		if b.sum, err = q.requestChecksum(q.payload.Kind == sigv4.PayloadUnsignedTrailer || q.payload.Trailer); err != nil {
+			return err
+		}
 	}
-	if streaming {
+	switch {
+	case q.payload.Kind == sigv4.PayloadStreamingSigned:
+		b.chunks = q.h.verifier.NewChunkReader(q.r.Body, q.auth, q.cred.Secret, b.size, q.payload.Trailer)
+		b.src = b.chunks
+	case streaming:
 		b.chunks = sigv4.NewChunkReader(q.r.Body, b.size)
 		b.src = b.chunks
 	}
 	return q.takeMemory(b.memory())
+}
+
+// chunked tells whether the body is aws-chunked.
+func (q *request) chunked() bool {
+	return q.payload.Kind == sigv4.PayloadUnsignedTrailer || q.payload.Kind == sigv4.PayloadStreamingSigned
+}
+
+// takesSignedChunks tells whether the signatures of a body's chunks can be
+// checked here: they follow the one of an Authorization header.
+func (q *request) takesSignedChunks() bool {
+	return q.extended && q.payload.HMAC && q.auth != nil && !q.auth.Presigned
 }
 
 // noLength tells whether a request says nothing of its body. To HTTP/1 it has

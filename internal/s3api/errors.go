@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 
 	"atoll/internal/errs"
 	"atoll/internal/sigv4"
@@ -18,6 +19,7 @@ type apiError struct {
 	Message string
 	Fields  []field // further elements of the document
 	Cause   error   // for the log only
+	Retry   int64   // Retry-After, in seconds, of a 503; 0: 1
 }
 
 // field is an element of an error document.
@@ -152,7 +154,9 @@ func message(kind errs.Kind, err error) string {
 		return errKeyTooLong.Message
 	case errs.Invalid:
 		return "The key can't be a file's path: " + errs.Text(err) + "."
-	case errs.Delegated, errs.Stale:
+	case errs.Stale:
+		return "A conflicting operation is in progress: the branch was rolled back or promoted meanwhile. Nothing was changed; try again."
+	case errs.Delegated:
 		return "A conflicting operation is in progress: a mounted client holds the right to write here. Try again when it has let go."
 	case errs.Reserved:
 		return errReserved.Message
@@ -190,7 +194,7 @@ func (q *request) fail(err error) {
 	q.code, q.cause = e.Code, e.Cause
 	clearObjectHeaders(q.header)
 	if e.Status == http.StatusServiceUnavailable {
-		q.set("Retry-After", "1")
+		q.set("Retry-After", itoa(max(e.Retry, 1)))
 	}
 	if q.noLength() && e.Code == errNoLength.Code {
 		// What follows may be the body, and is no request.
@@ -224,9 +228,11 @@ func (q *request) fail(err error) {
 func clearObjectHeaders(h http.Header) {
 	for name := range h {
 		switch name {
-		case "Server", "Accept-Ranges", "X-Amz-Request-Id", "Content-Range":
+		case "Server", "Accept-Ranges", "X-Amz-Request-Id", "Content-Range", "Vary":
 		default:
-			delete(h, name)
+			if !strings.HasPrefix(name, corsPrefix) {
+				delete(h, name)
+			}
 		}
 	}
 }

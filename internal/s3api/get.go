@@ -184,7 +184,7 @@ func (q *request) objectHeaders(p *readPlan, obj *disk.Object) error {
 		q.set("Content-Encoding", p.meta.encoding)
 	}
 	if p.meta.alg != sumNone && p.status == http.StatusOK && strings.EqualFold(q.get("X-Amz-Checksum-Mode"), "ENABLED") {
-		q.setChecksum(p.meta.alg, p.meta.sum)
+		q.setChecksum(p.meta.alg, p.meta.sum, p.meta.parts)
 	}
 	if len(a.Meta) > 0 {
 		if err := q.setMeta(a.Meta); err != nil {
@@ -197,9 +197,27 @@ func (q *request) objectHeaders(p *readPlan, obj *disk.Object) error {
 	return nil
 }
 
-func (q *request) setChecksum(alg checksumAlg, raw string) {
-	q.set(sums[alg].header, base64.StdEncoding.EncodeToString([]byte(raw)))
-	q.set("X-Amz-Checksum-Type", "FULL_OBJECT")
+// setChecksum sets the headers of a checksum: of the contents, or of the
+// digests of so many parts.
+func (q *request) setChecksum(alg checksumAlg, raw string, parts int) {
+	q.set(sums[alg].header, sumText(raw, parts))
+	q.set("X-Amz-Checksum-Type", sumType(parts > 0))
+}
+
+// sumText is how S3 writes a checksum.
+func sumText(raw string, parts int) string {
+	s := base64.StdEncoding.EncodeToString([]byte(raw))
+	if parts > 0 {
+		s += "-" + itoa(int64(parts))
+	}
+	return s
+}
+
+func sumType(composite bool) string {
+	if composite {
+		return "COMPOSITE"
+	}
+	return "FULL_OBJECT"
 }
 
 // contentType is the extension's type, else what the first bytes look like:

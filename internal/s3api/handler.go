@@ -7,44 +7,46 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"atoll/internal/clientaddr"
 	"atoll/internal/disk"
 	"atoll/internal/errs"
 	"atoll/internal/sigv4"
 )
 
-// Credential is what an access key id stands for.
-type Credential struct {
-	Secret string
-	Disk   disk.ID // the one disk that it opens
-}
-
-// Credentials finds S3 users. It is asked once a request, so it has to answer
-// from memory; a removed user must not be found any more from the moment its
-// removal was acknowledged.
-type Credentials interface {
-	// S3Credential tells what accessKeyID stands for; ok is false if nobody
-	// has it.
-	S3Credential(ctx context.Context, accessKeyID string) (c Credential, ok bool, err error)
-}
-
-// CredentialsFunc makes a function a Credentials.
-type CredentialsFunc func(ctx context.Context, accessKeyID string) (Credential, bool, error)
-
-// S3Credential calls f.
-func (f CredentialsFunc) S3Credential(ctx context.Context, accessKeyID string) (Credential, bool, error) {
-	return f(ctx, accessKeyID)
-}
-
 // Options configure a Handler. Disks and Credentials are needed.
 type Options struct {
 	Disks       *disk.Store
 	Credentials Credentials
+
+	// APIKeys, if set, lets in requests with `Authorization: key-...`. They
+	// may use the extended operations whatever Extended says.
+	APIKeys APIKeys
+	// Extended offers everybody the extended operations: appends, multipart
+	// uploads, copies, ListBuckets and bodies in signed chunks.
+	Extended bool
+	// Buckets lists the disks for ListBuckets in the order of their ids, at
+	// most limit of those behind after, or from the first one if after is 0.
+	// nil: ListBuckets is not offered.
+	Buckets func(ctx context.Context, after disk.ID, limit int) (page []Bucket, more bool, err error)
+
+	// Addr finds out the addresses of clients; nil: those of their
+	// connections.
+	Addr *clientaddr.Resolver
+	// Limiter slows down addresses that fail to authenticate; nil: none.
+	Limiter *clientaddr.Limiter
+	// Admits tells whether a client at this address may use the disk, whatever
+	// its credential; nil: always. It answers from memory.
+	Admits func(ctx context.Context, id disk.ID, addr netip.Addr) (bool, error)
+	// CORS gives a disk's rules for web pages of other origins; nil: there are
+	// none. It is asked if a request has an Origin.
+	CORS func(ctx context.Context, id disk.ID) ([]CORSRule, error)
 
 	// Region is the server's region code; empty means aws-us-east-1. Clients
 	// see it without its cloud prefix.
@@ -230,24 +232,26 @@ func (q *request) panicked(p any) {
 
 // serve takes a request through the steps that all operations share.
 func (h *Handler) serve(q *request) error {
-	if err := q.parseTarget(); err != nil {
-		return err
-	}
-	cred, err := h.authenticate(q)
+	err := q.parseTarget()
 	if err != nil {
 		return err
 	}
-	if err := h.openBucket(q, cred); err != nil {
+	if h.o.CORS != nil && q.r.Header["Origin"] != nil {
+		if done, err := h.crossOrigin(q); done {
+			return err
+		}
+	}
+	if err := h.authenticate(q); err != nil {
 		return err
 	}
-	if q.denied != nil {
-		return q.denied
+	if err := h.openBucket(q); err != nil {
+		return err
 	}
 	q.payload, err = sigv4.ParsePayload(q.r, q.auth)
 	if err != nil {
 		return err
 	}
-	if q.payload.Kind == sigv4.PayloadStreamingSigned {
+	if q.payload.Kind == sigv4.PayloadStreamingSigned && !q.takesSignedChunks() {
 		return errStreamingSigned
 	}
 	if !h.places.take(q.disk, 1) {
@@ -275,6 +279,30 @@ func (h *Handler) operate(q *request) error {
 		return h.headBucket(q)
 	case OpGetBucketLocation:
 		return h.getBucketLocation(q)
+	}
+	return h.operateExtended(q)
+}
+
+// operateExtended goes on with the operations of the extended profile; to
+// others no request is routed to them.
+func (h *Handler) operateExtended(q *request) error {
+	switch q.op {
+	case OpListBuckets:
+		return h.listBuckets(q)
+	case OpAppendObject:
+		return h.appendObject(q)
+	case OpCreateMultipartUpload:
+		return h.createMultipart(q)
+	case OpUploadPart:
+		return h.uploadPart(q)
+	case OpCompleteMultipartUpload:
+		return h.completeMultipart(q)
+	case OpAbortMultipartUpload:
+		return h.abortMultipart(q)
+	case OpListParts:
+		return h.listParts(q)
+	case OpListMultipartUploads:
+		return h.listMultipart(q)
 	}
 	return errMethod
 }

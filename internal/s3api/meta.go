@@ -85,13 +85,14 @@ type contentMeta struct {
 	sniffed  string
 	alg      checksumAlg // sumNone: no checksum
 	sum      string      // raw
+	parts    int         // 0: sum is of the contents; else of the digests of so many parts
 }
 
 func parseContentMeta(p []byte) (contentMeta, error) {
 	c, err := objmeta.ParseContent(p)
 	m := contentMeta{encoding: c.Encoding, sniffed: c.Sniffed}
 	if c.Alg < int(numSums) {
-		m.alg, m.sum = checksumAlg(c.Alg), c.Sum
+		m.alg, m.sum, m.parts = checksumAlg(c.Alg), c.Sum, c.SumParts
 	}
 	return m, err
 }

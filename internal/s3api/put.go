@@ -28,6 +28,10 @@ var (
 
 // putObject stores an object, or makes a directory if the key ends in '/'.
 func (h *Handler) putObject(q *request) error {
+	if q.extended && q.r.Header["X-Amz-Copy-Source"] != nil {
+		q.op = OpCopyObject
+		return h.copyObject(q)
+	}
 	if err := q.checkPutHeaders(); err != nil {
 		return err
 	}
@@ -111,7 +115,7 @@ func (q *request) stored(etag string, b *body) {
 	q.set("Etag", etag)
 	q.set("Content-Length", "0")
 	if b.sum.alg != sumNone {
-		q.setChecksum(b.sum.alg, string(b.value))
+		q.setChecksum(b.sum.alg, string(b.value), 0)
 	}
 	q.writeHeader(http.StatusOK)
 }
@@ -180,7 +184,12 @@ func (q *request) checkPutHeaders() error {
 		rest := name[len("X-Amz-"):]
 		switch {
 		case strings.HasPrefix(rest, "Copy-Source"):
-			return errCopy
+			if q.op != OpCopyObject && q.op != OpUploadPartCopy {
+				return errCopy
+			}
+			if strings.HasPrefix(rest, "Copy-Source-Server-Side-Encryption") {
+				return errSSEC
+			}
 		case strings.HasPrefix(rest, "Server-Side-Encryption"):
 			return errSSEC
 		case rest == "Acl":
@@ -214,7 +223,7 @@ func (q *request) contentEncoding() (string, error) {
 		return "", nil
 	}
 	v, chunked := sigv4.HasAWSChunked(v)
-	if chunked && q.payload.Kind != sigv4.PayloadUnsignedTrailer {
+	if chunked && !q.chunked() {
 		return "", badRequest("Content-Encoding: aws-chunked needs x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER.")
 	}
 	if len(v) > maxSystemMeta/4 {

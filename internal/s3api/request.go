@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -28,9 +29,13 @@ type request struct {
 	bucket    string
 	key       string
 	query     []param
-	denied    error // what to answer once bucket and credential are known to be right
-	accessKey string
+	denied    error  // what to answer once bucket and credential are known to be right
+	extended  bool   // the extended operations are offered
+	accessKey string // as logs name the credential
+	cred      Credential
+	grant     Grant // of an API key; nil: cred counts
 	auth      *sigv4.Auth
+	addr      netip.Addr // of the client, if anyone asked yet
 	payload   sigv4.Payload
 	disk      disk.ID
 	view      *disk.View

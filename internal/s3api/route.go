@@ -24,13 +24,34 @@ const (
 	OpPutObject
 	OpDeleteObject
 	OpDeleteObjects
+	OpAppendObject
+	OpCopyObject
+	OpCreateMultipartUpload
+	OpUploadPart
+	OpUploadPartCopy
+	OpCompleteMultipartUpload
+	OpAbortMultipartUpload
+	OpListParts
+	OpListMultipartUploads
 	numOps
 )
 
 // String gives AWS's name of the operation.
 func (o Op) String() string {
 	return [numOps]string{"Other", "ListBuckets", "CreateBucket", "DeleteBucket", "HeadBucket", "GetBucketLocation",
-		"ListObjects", "ListObjectsV2", "GetObject", "HeadObject", "PutObject", "DeleteObject", "DeleteObjects"}[o]
+		"ListObjects", "ListObjectsV2", "GetObject", "HeadObject", "PutObject", "DeleteObject", "DeleteObjects",
+		"AppendObject", "CopyObject", "CreateMultipartUpload", "UploadPart", "UploadPartCopy", "CompleteMultipartUpload",
+		"AbortMultipartUpload", "ListParts", "ListMultipartUploads"}[o]
+}
+
+// writes tells whether an operation changes the disk.
+func (o Op) writes() bool {
+	switch o {
+	case OpPutObject, OpDeleteObject, OpDeleteObjects, OpAppendObject, OpCopyObject, OpCreateMultipartUpload, OpUploadPart,
+		OpUploadPartCopy, OpCompleteMultipartUpload, OpAbortMultipartUpload:
+		return true
+	}
+	return false
 }
 
 // param is one decoded parameter of the query.
@@ -60,13 +81,18 @@ func (q *request) parseTarget() error {
 	if err := q.parseQuery(q.r.URL.RawQuery); err != nil {
 		return err
 	}
+	q.extended = q.h.o.Extended || q.hasAPIKey()
 	switch {
 	case q.bucket == "" && q.key == "":
 		q.routeService()
 	case q.key == "":
-		q.routeBucket()
+		if !q.extended || !q.routeBucketExtended() {
+			q.routeBucket()
+		}
 	default:
-		q.routeObject()
+		if !q.extended || !q.routeObjectExtended() {
+			q.routeObject()
+		}
 	}
 	return nil
 }
@@ -165,6 +191,10 @@ func (q *request) routeService() {
 	q.refuse(errMethod)
 	if q.r.Method == http.MethodGet {
 		q.op, q.denied = OpListBuckets, errListBuckets
+		if q.extended && q.h.o.Buckets != nil {
+			q.denied = nil
+			q.refuseUnknown(isListBucketsParam)
+		}
 	}
 }
 
@@ -244,51 +274,4 @@ func isGetParam(name string) bool {
 		return true
 	}
 	return false
-}
-
-// hoist makes headers of the x-amz-* parameters of a presigned request. It
-// comes after the check of the signature, which covers the query: a header
-// that the signature names must be a header.
-func (q *request) hoist() error {
-	for i := range q.query {
-		p := &q.query[i]
-		if !isHoisted(p.name) {
-			continue
-		}
-		for j := range q.query[:i] {
-			if strings.EqualFold(q.query[j].name, p.name) {
-				// As for names that are the same to the letter.
-				return badArgument("The query parameter " + p.name + " is there more than once; give it once.")
-			}
-		}
-		if !isToken(p.name) || !isFieldValue(p.value) {
-			return badArgument("The query parameter " + p.name + " can't be a header.")
-		}
-		name := http.CanonicalHeaderKey(p.name)
-		if _, ok := q.r.Header[name]; !ok {
-			q.r.Header[name] = []string{p.value}
-		}
-	}
-	return nil
-}
-
-// isToken tells whether s can be the name of a header (RFC 9110, 5.6.2).
-func isToken(s string) bool {
-	for _, c := range []byte(s) {
-		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// isFieldValue tells whether s can be the value of a header: no control
-// characters but tabs.
-func isFieldValue(s string) bool {
-	for _, c := range []byte(s) {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
 }
