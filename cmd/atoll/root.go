@@ -102,7 +102,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no server answers.`,
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
-	root.AddCommand(newServe(a), newDisk(a), newUser(a), newBackup(a), newFsck(a), newVersion(a))
+	root.AddCommand(newServe(a), newDisk(a), newUser(a), newBackup(a), newKey(a), newFsck(a), newVersion(a))
 	return root
 }
 

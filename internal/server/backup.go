@@ -8,16 +8,36 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"atoll/internal/errs"
 )
+
+// restoreFile tells in a backup what is needed to restore it.
+const restoreFile = "RESTORE.txt"
+
+const restoreText = `This is a backup of an Atoll store, made at %s.
+
+THIS BACKUP IS USELESS WITHOUT THE MASTER KEY, WHICH IS NOT IN IT.
+
+A server refuses to start from it without the master key that the store had at
+that time: the file master.key of the data directory, or the value of
+ATOLL_MASTER_KEY. Keep that key, in another place than this backup. A key that
+was changed since (atoll key rotate) does not open it.
+
+To restore: put master.key into this directory (or into a copy of it), or set
+ATOLL_MASTER_KEY, and run
+
+    atoll serve --data THIS_DIRECTORY
+`
 
 // backup copies the running store into dir, which must be missing or empty.
 //
 // The metadata is copied first and the contents after it, while no segment is
 // removed: so whatever the copied metadata names is in the copied segments,
 // which may hold more. FORMAT comes last; without it the copy is not taken
-// for a data directory. The master key and the API key file stay behind.
+// for a data directory. The master key and the API key file stay behind, and
+// a file in the copy says so to whoever finds it.
 func (s *server) backup(ctx context.Context, dir string) error {
 	if !s.backingUp.TryLock() {
 		return errs.New("backup", dir, errs.Overloaded, "another backup is running")
@@ -35,7 +55,7 @@ func (s *server) backup(ctx context.Context, dir string) error {
 	if err := s.copyStore(ctx, dir); err != nil {
 		return errors.Join(err, cleanUp(dir, made))
 	}
-	s.log.Info("backup made", "dir", dir, "took", s.cfg.Now().Sub(start))
+	s.log.Info("backup made; it is useless without the master key, which is not in it", "dir", dir, "took", s.cfg.Now().Sub(start))
 	return nil
 }
 
@@ -54,6 +74,9 @@ func (s *server) copyStore(ctx context.Context, dir string) error {
 	}
 	if err := s.st.blob.Backup(ctx, filepath.Join(dir, blobDir)); err != nil {
 		return err
+	}
+	if err := writeFile(filepath.Join(dir, restoreFile), fmt.Sprintf(restoreText, s.cfg.Now().UTC().Format(time.RFC3339)), 0o600); err != nil {
+		return errs.E("backup", dir, errs.Other, err)
 	}
 	if err := writeFile(filepath.Join(dir, formatFile), formatText(), 0o600); err != nil {
 		return errs.E("backup", dir, errs.Other, err)
@@ -84,7 +107,7 @@ func cleanUp(dir string, made bool) error {
 		return os.RemoveAll(dir)
 	}
 	var err error
-	for _, name := range []string{metaDir, blobDir, formatFile, formatFile + ".tmp"} {
+	for _, name := range []string{metaDir, blobDir, restoreFile, restoreFile + ".tmp", formatFile, formatFile + ".tmp"} {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, name)))
 	}
 	return err

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -136,6 +137,15 @@ func TestBackupUnderLoad(t *testing.T) {
 	}
 	r.end()
 	mustBeClean(t, dest)
+	if b, err := os.ReadFile(filepath.Join(dest, restoreFile)); err != nil || !strings.Contains(string(b), "USELESS WITHOUT THE MASTER KEY") {
+		t.Errorf("%s: %q, %v", restoreFile, b, err)
+	}
+	if _, err := os.Stat(filepath.Join(dest, masterFile)); !os.IsNotExist(err) {
+		t.Errorf("the master key is in the backup: %v", err)
+	}
+	if _, err := tryBegin(t, testConfig(dest)); err == nil || !strings.Contains(err.Error(), "master key is missing") {
+		t.Errorf("started without the master key: %v", err)
+	}
 
 	c := testConfig(dest)
 	c.MasterKey = string(key)

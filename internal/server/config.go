@@ -12,30 +12,39 @@ import (
 	"time"
 
 	"atoll/internal/catalog"
+	"atoll/internal/clientaddr"
+	"atoll/internal/errs"
 )
 
 // Config says what to run. Bind and Load fill in the settings; the fields
 // below them are the caller's. The zero value of every field has a meaning but
 // Data's.
 type Config struct {
-	Data         string // data directory
-	S3Addr       string // HOST:PORT of the S3 door; port 0 picks a free one
-	ControlAddr  string // HOST:PORT of the control door
-	S3URL        string // URL that clients shall use; "": made from the address
-	TLSCert      string // certificate file (PEM, with its chain); "": plain HTTP
-	TLSKey       string // private key file (PEM)
-	Region       string // region code of new disks
-	Memory       Size   // budget for caches, buffers and queues; 0: a quarter of RAM, at most 2 GiB
-	LogFormat    string // "text" or "json"
-	LogLevel     string // "debug", "info", "warn" or "error"
-	AccessLog    string // "stderr", "off" or a file: a line a request
-	PprofAddr    string // HOST:PORT for profiles; "": none
-	MaxInFlight  int    // S3 requests in work at a time
-	DrainTimeout time.Duration
+	Data        string // data directory
+	Listen      string // HOST:PORT of both doors, in place of the next two; "": two ports
+	S3Addr      string // HOST:PORT of the S3 door; port 0 picks a free one
+	ControlAddr string // HOST:PORT of the control door
+	S3URL       string // URL that clients shall use; "": made from the address
+	PublicURL   string // URL that share URLs begin with; "": the control door's
+	// TrustedProxies are addresses and networks, separated by commas, whose
+	// X-Forwarded-For is believed.
+	TrustedProxies string
+	S3Profile      string // "contract" or "extended": which operations SigV4 requests have
+	TLSCert        string // certificate file (PEM, with its chain); "": plain HTTP
+	TLSKey         string // private key file (PEM)
+	Region         string // region code of new disks
+	Memory         Size   // budget for caches, buffers and queues; 0: a quarter of RAM, at most 2 GiB
+	LogFormat      string // "text" or "json"
+	LogLevel       string // "debug", "info", "warn" or "error"
+	AccessLog      string // "stderr", "off" or a file: a line a request
+	PprofAddr      string // HOST:PORT for profiles; "": none
+	MaxInFlight    int    // S3 requests in work at a time
+	DrainTimeout   time.Duration
 
 	// APIKey becomes the key on the first start, MasterKey replaces the file
-	// of that name. They come from the environment only: a flag would show
-	// in the list of processes.
+	// of that name; two of them, separated by a comma, are accepted while a
+	// rotation is under way. They come from the environment only: a flag
+	// would show in the list of processes.
 	APIKey    string
 	MasterKey string
 
@@ -70,12 +79,18 @@ const (
 	DefaultDrainTimeout = 30 * time.Second
 )
 
+// The values of S3Profile.
+const (
+	ProfileContract = "contract" // the documented operations
+	ProfileExtended = "extended" // and uploads in parts, copies, appends, ListBuckets, signed chunks
+)
+
 // Default is the configuration that no flag, variable or file has changed.
 func Default() Config {
 	return Config{
 		S3Addr: DefaultS3Addr, ControlAddr: DefaultControlAddr, Region: catalog.DefaultRegion,
 		LogFormat: "text", LogLevel: "info", AccessLog: "stderr",
-		MaxInFlight: DefaultMaxInFlight, DrainTimeout: DefaultDrainTimeout,
+		S3Profile: ProfileContract, MaxInFlight: DefaultMaxInFlight, DrainTimeout: DefaultDrainTimeout,
 	}
 }
 
@@ -109,22 +124,23 @@ func (c *Config) validate() error {
 	if c.Data == "" {
 		return fmt.Errorf("a data directory is needed: atoll serve --data DIR")
 	}
-	for name, addr := range map[string]string{"s3-addr": c.S3Addr, "control-addr": c.ControlAddr, "pprof-addr": c.PprofAddr} {
-		if addr == "" && name == "pprof-addr" {
-			continue
-		}
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			return fmt.Errorf("%s: %q is not HOST:PORT", name, addr)
-		}
+	if err := c.validateAddrs(); err != nil {
+		return err
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return fmt.Errorf("tls-cert and tls-key go together")
 	}
-	if c.S3URL != "" {
-		u, err := url.Parse(c.S3URL)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-			return fmt.Errorf("s3-url: %q is not a URL such as https://s3.example.com", c.S3URL)
-		}
+	if err := checkURL("s3-url", c.S3URL, "https://s3.example.com"); err != nil {
+		return err
+	}
+	if err := checkURL("public-url", c.PublicURL, "https://files.example.com"); err != nil {
+		return err
+	}
+	if _, err := c.trustedProxies(); err != nil {
+		return fmt.Errorf("trusted-proxies: %s", errs.Text(err))
+	}
+	if c.S3Profile != ProfileContract && c.S3Profile != ProfileExtended {
+		return fmt.Errorf("s3-profile: %q is neither contract nor extended", c.S3Profile)
 	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		return fmt.Errorf("log-format: %q is neither text nor json", c.LogFormat)
@@ -145,6 +161,48 @@ func (c *Config) validate() error {
 		return fmt.Errorf("drain-timeout: a time can't be negative")
 	}
 	return nil
+}
+
+// validateAddrs checks the addresses to listen on.
+func (c *Config) validateAddrs() error {
+	addrs := map[string]string{"s3-addr": c.S3Addr, "control-addr": c.ControlAddr}
+	if c.Listen != "" {
+		for name, own := range map[string]bool{
+			"s3-addr":      c.S3Addr != "" && c.S3Addr != DefaultS3Addr,
+			"control-addr": c.ControlAddr != "" && c.ControlAddr != DefaultControlAddr,
+		} {
+			if own {
+				return fmt.Errorf("listen and %s don't go together: listen is the address of both APIs", name)
+			}
+		}
+		addrs = map[string]string{"listen": c.Listen}
+	}
+	if c.PprofAddr != "" {
+		addrs["pprof-addr"] = c.PprofAddr
+	}
+	for name, addr := range addrs {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return fmt.Errorf("%s: %q is not HOST:PORT", name, addr)
+		}
+	}
+	return nil
+}
+
+// checkURL tells why a setting is not a URL to put in front of paths.
+func checkURL(name, s, example string) error {
+	if s == "" {
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return fmt.Errorf("%s: %q is not a URL such as %s", name, s, example)
+	}
+	return nil
+}
+
+// trustedProxies reads the setting of that name.
+func (c *Config) trustedProxies() (clientaddr.Allowed, error) {
+	return clientaddr.ParseAllowed(strings.FieldsFunc(c.TrustedProxies, func(r rune) bool { return r == ',' || r == ' ' }))
 }
 
 func parseLevel(s string) (slog.Level, error) {

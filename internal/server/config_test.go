@@ -41,6 +41,10 @@ var settings = []struct {
 	want   [3]any
 }{
 	{"data", [3]string{"a", "b", "c"}, func(c *Config) any { return c.Data }, [3]any{"a", "b", "c"}},
+	{"listen", [3]string{"a:3", "b:3", "c:3"}, func(c *Config) any { return c.Listen }, [3]any{"a:3", "b:3", "c:3"}},
+	{"public-url", [3]string{"a", "b", "c"}, func(c *Config) any { return c.PublicURL }, [3]any{"a", "b", "c"}},
+	{"trusted-proxies", [3]string{"a", "b", "c"}, func(c *Config) any { return c.TrustedProxies }, [3]any{"a", "b", "c"}},
+	{"s3-profile", [3]string{"a", "b", "c"}, func(c *Config) any { return c.S3Profile }, [3]any{"a", "b", "c"}},
 	{"s3-addr", [3]string{"a:1", "b:1", "c:1"}, func(c *Config) any { return c.S3Addr }, [3]any{"a:1", "b:1", "c:1"}},
 	{"control-addr", [3]string{"a:2", "b:2", "c:2"}, func(c *Config) any { return c.ControlAddr }, [3]any{"a:2", "b:2", "c:2"}},
 	{"s3-url", [3]string{"a", "b", "c"}, func(c *Config) any { return c.S3URL }, [3]any{"a", "b", "c"}},

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"atoll/internal/catalog"
 	"atoll/internal/errs"
 )
 
@@ -23,6 +21,7 @@ const (
 	formatFile   = "FORMAT"
 	lockFile     = "LOCK"
 	masterFile   = "master.key"
+	nextFile     = "master.key.new" // while the master key is changed
 	apiKeyFile   = "api.key"
 	endpointFile = "endpoint.json"
 	metaDir      = "meta"
@@ -180,47 +179,19 @@ func writeFile(path, text string, mode fs.FileMode) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(tmp, path); err != nil {
+	return renameFile(tmp, path)
+}
+
+// renameFile renames durably.
+func renameFile(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
+	dir, err := os.Open(filepath.Dir(to))
 	if err != nil {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
-}
-
-// masterKey finds the master key, or makes one for a new store.
-func (d *dataDir) masterKey(given string, r io.Reader) (catalog.MasterKey, error) {
-	if given != "" {
-		k, err := catalog.ParseMasterKey(given)
-		if err != nil {
-			return k, fmt.Errorf("ATOLL_MASTER_KEY: %s", errs.Text(err))
-		}
-		return k, nil
-	}
-	b, err := os.ReadFile(d.file(masterFile))
-	switch {
-	case err == nil:
-		k, err := catalog.ParseMasterKey(string(b))
-		if err != nil {
-			return k, fmt.Errorf("%s: %s", d.file(masterFile), errs.Text(err))
-		}
-		return k, nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return catalog.MasterKey{}, fmt.Errorf("read the master key: %w", err)
-	case !d.fresh:
-		return catalog.MasterKey{}, fmt.Errorf(
-			"the store's master key is missing: bring back %s or set ATOLL_MASTER_KEY", d.file(masterFile))
-	}
-	if r == nil {
-		r = rand.Reader
-	}
-	k, err := catalog.NewMasterKey(r)
-	if err != nil {
-		return k, err
-	}
-	return k, d.write(masterFile, k.Hex()+"\n")
 }
 
 // writeEndpoints tells the command line where the server listens.

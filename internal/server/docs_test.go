@@ -26,7 +26,7 @@ func TestOperationsPage(t *testing.T) {
 			t.Errorf("setting %s or its variable is not on the page", f.Name)
 		}
 	})
-	for _, name := range []string{formatFile, lockFile, masterFile, apiKeyFile, endpointFile, metaDir + "/", blobDir + "/"} {
+	for _, name := range []string{formatFile, lockFile, masterFile, nextFile, restoreFile, apiKeyFile, endpointFile, metaDir + "/", blobDir + "/"} {
 		if !strings.Contains(page, "`"+name+"`") {
 			t.Errorf("%s is not on the page", name)
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"atoll/client"
+	"atoll/internal/sigv4"
 )
 
 // running is a server of a test.
@@ -106,4 +107,26 @@ func get(t *testing.T, url string) (int, string) {
 		t.Fatal(err)
 	}
 	return res.StatusCode, string(b)
+}
+
+// withUser makes a disk with an S3 user and gives its connection.
+func withUser(t *testing.T, r *running) (id string, u client.User) {
+	t.Helper()
+	id, _, err := r.client().CreateDisk(t.Context(), client.NewDisk{Name: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u, err = r.client().AddS3User(t.Context(), id, "n"); err != nil {
+		t.Fatal(err)
+	}
+	return id, u
+}
+
+// opens tells whether the credential still opens the disk.
+func opens(t *testing.T, r *running, id string, u client.User) {
+	t.Helper()
+	c := &s3{base: r.e.S3 + "/" + id, signer: &sigv4.Signer{AccessKeyID: u.AccessKeyID, SecretAccessKey: u.SecretAccessKey, Region: "us-east-1"}}
+	if status, b, err := c.do(t.Context(), "PUT", "k", []byte("x")); err != nil || status != 200 {
+		t.Errorf("PUT: %d %s %v", status, b, err)
+	}
 }

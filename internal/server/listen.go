@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -27,8 +28,9 @@ type door struct {
 	tls  bool
 }
 
-// openDoor listens, but accepts nothing yet.
-func openDoor(name, addr string, h http.Handler, maxHeader int, certs *certStore, log *slog.Logger) (*door, error) {
+// openDoor listens, but accepts nothing yet. Its handler may need its address
+// and is set before it serves.
+func openDoor(name, addr string, maxHeader int, certs *certStore, log *slog.Logger) (*door, error) {
 	ln, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("%s: another program listens on %s: stop it, or choose another address (port 0 picks a free one)", name, addr)
@@ -37,7 +39,6 @@ func openDoor(name, addr string, h http.Handler, maxHeader int, certs *certStore
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	d := &door{name: name, ln: ln, tls: certs != nil, srv: &http.Server{
-		Handler: h,
 		// net/http would answer "OPTIONS *" itself, without the S3 headers.
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            headerTimeout,
@@ -101,6 +102,21 @@ func (d *door) drain(ctx context.Context) error {
 		err = errors.Join(err, cerr)
 	}
 	return err
+}
+
+// byPath puts both APIs behind one address: the control API has /api and what
+// is below it, the health checks and the metrics; all else is S3's, whose
+// buckets have other names. It looks at the path as it was sent, as the doors
+// do.
+func byPath(s3, control http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.EscapedPath(); {
+		case path == "/api", strings.HasPrefix(path, "/api/"), path == "/healthz", path == "/readyz", path == "/metrics":
+			control.ServeHTTP(w, r)
+		default:
+			s3.ServeHTTP(w, r)
+		}
+	})
 }
 
 // pprofHandler serves profiles, on an address of their own.

@@ -22,9 +22,13 @@ const configFlag = "config"
 func Bind(fs *pflag.FlagSet, c *Config) {
 	fs.String(configFlag, "", "configuration `FILE` of lines `setting = value`")
 	fs.StringVar(&c.Data, "data", c.Data, "data `DIR`ectory, made on the first start")
+	fs.StringVar(&c.Listen, "listen", c.Listen, "`HOST:PORT` of both APIs, in place of --s3-addr and --control-addr")
 	fs.StringVar(&c.S3Addr, "s3-addr", c.S3Addr, "`HOST:PORT` of the S3 API; port 0 picks a free one")
 	fs.StringVar(&c.ControlAddr, "control-addr", c.ControlAddr, "`HOST:PORT` of the control API, metrics and health checks")
 	fs.StringVar(&c.S3URL, "s3-url", c.S3URL, "`URL` under which clients reach the S3 API, if not by its address")
+	fs.StringVar(&c.PublicURL, "public-url", c.PublicURL, "`URL` that share URLs begin with, if not the control API's address")
+	fs.StringVar(&c.TrustedProxies, "trusted-proxies", c.TrustedProxies, "`ADDRESS,...` and networks of proxies whose X-Forwarded-For is believed")
+	fs.StringVar(&c.S3Profile, "s3-profile", c.S3Profile, "`contract` or extended: S3 operations beyond the documented ones for all requests")
 	fs.StringVar(&c.TLSCert, "tls-cert", c.TLSCert, "certificate `FILE` (PEM): HTTPS on both addresses; read again when it changes")
 	fs.StringVar(&c.TLSKey, "tls-key", c.TLSKey, "private key `FILE` (PEM)")
 	fs.StringVar(&c.Region, "region", c.Region, "region `CODE` of new disks")

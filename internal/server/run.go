@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,7 +30,14 @@ type server struct {
 	access  *accessLog
 	certs   *certStore
 
-	s3, control, pprof *door
+	clients *clientaddr.Resolver
+	limiter *clientaddr.Limiter // of failed authentications, at all doors
+
+	s3, control, pprof *door // s3 is nil if both APIs share the control door
+
+	keyGiven bool       // the master key came from the environment
+	rotating sync.Mutex // held while the master key is changed
+	chores   *chores
 
 	firstKey  string // shown once
 	ready     atomic.Bool
@@ -65,14 +73,24 @@ func (s *server) start(ctx context.Context) error {
 	if s.dir, err = takeDataDir(s.cfg.Data); err != nil {
 		return err
 	}
-	key, err := s.dir.masterKey(s.cfg.MasterKey, s.cfg.Rand)
+	keys, err := s.dir.masterKeys(s.cfg.MasterKey, s.cfg.Rand)
 	if err != nil {
 		return err
 	}
-	if s.st, err = openStores(ctx, s.dir, key, &s.cfg, s.metrics, s.log); err != nil {
+	s.keyGiven = s.cfg.MasterKey != ""
+	if s.st, err = openStores(ctx, s.dir, keys, &s.cfg, s.metrics, s.log); err != nil {
 		s.st = nil
 		return err
 	}
+	if err := s.finishRotation(ctx, keys); err != nil {
+		return err
+	}
+	trusted, err := s.cfg.trustedProxies()
+	if err != nil {
+		return err
+	}
+	s.clients = clientaddr.NewResolver(trusted)
+	s.limiter = clientaddr.NewLimiter(clientaddr.LimiterOptions{Now: s.cfg.Now})
 	if err := s.ensureAPIKey(ctx); err != nil {
 		return err
 	}
@@ -138,30 +156,46 @@ func (s *server) checkAPIKey(ctx context.Context) error {
 	return err
 }
 
-// openDoors makes the handlers and listens.
+// openDoors listens and makes the handlers. With one port for both APIs there
+// is no S3 door: the control door serves both.
 func (s *server) openDoors() error {
 	var err error
 	s3, err := s.s3Handler()
 	if err != nil {
 		return err
 	}
-	if s.s3, err = openDoor("s3-addr", s.cfg.S3Addr, s.counted(s3), s3MaxHeader, s.certs, s.log); err != nil {
+	name, addr, maxHeader := "control-addr", s.cfg.ControlAddr, controlMaxHeader
+	if s.cfg.Listen != "" {
+		name, addr, maxHeader = "listen", s.cfg.Listen, s3MaxHeader
+	} else if s.s3, err = openDoor("s3-addr", s.cfg.S3Addr, s3MaxHeader, s.certs, s.log); err != nil {
 		return err
 	}
-	control := controlapi.New(controlapi.Options{
-		Catalog: s.st.catalog, Disks: s.st.disks, Limiter: clientaddr.NewLimiter(clientaddr.LimiterOptions{Now: s.cfg.Now}),
-		Info:   controlapi.ServerInfo{Version: s.cfg.Version, Region: s.cfg.Region, S3Endpoint: s.s3URL()},
-		Backup: s.backup, Ready: s.isReady, Registry: s.metrics.registry, Log: s.log, Now: s.cfg.Now,
-	})
-	if s.control, err = openDoor("control-addr", s.cfg.ControlAddr, s.counted(control), controlMaxHeader, s.certs, s.log); err != nil {
+	if s.control, err = openDoor(name, addr, maxHeader, s.certs, s.log); err != nil {
 		return err
+	}
+	control := s.controlHandler()
+	if s.s3 != nil {
+		s.s3.srv.Handler = s.counted(s3)
+		s.control.srv.Handler = s.counted(control)
+	} else {
+		s.control.srv.Handler = s.counted(byPath(s3, control))
 	}
 	if s.cfg.PprofAddr != "" {
-		if s.pprof, err = openDoor("pprof-addr", s.cfg.PprofAddr, pprofHandler(), controlMaxHeader, nil, s.log); err != nil {
+		if s.pprof, err = openDoor("pprof-addr", s.cfg.PprofAddr, controlMaxHeader, nil, s.log); err != nil {
 			return err
 		}
+		s.pprof.srv.Handler = pprofHandler()
 	}
 	return s.dir.writeEndpoints(s.endpoints())
+}
+
+func (s *server) controlHandler() http.Handler {
+	return controlapi.New(controlapi.Options{
+		Catalog: s.st.catalog, Disks: s.st.disks, Clients: s.clients, Limiter: s.limiter,
+		Info:   controlapi.ServerInfo{Version: s.cfg.Version, Region: s.cfg.Region, S3Endpoint: s.s3URL()},
+		Backup: s.backup, RotateKey: s.rotateKey, Ready: s.isReady,
+		Registry: s.metrics.registry, Log: s.log, Now: s.cfg.Now,
+	})
 }
 
 func (s *server) s3Handler() (http.Handler, error) {
@@ -197,7 +231,18 @@ func (s *server) s3URL() string {
 	if s.cfg.S3URL != "" {
 		return s.cfg.S3URL
 	}
+	if s.s3 == nil {
+		return s.control.url()
+	}
 	return s.s3.url()
+}
+
+// publicURL is what share URLs begin with.
+func (s *server) publicURL() string {
+	if s.cfg.PublicURL != "" {
+		return strings.TrimRight(s.cfg.PublicURL, "/")
+	}
+	return s.control.url()
 }
 
 func (s *server) isReady() error {
@@ -226,6 +271,7 @@ func (s *server) serve(ctx context.Context) error {
 			go func() { failed <- d.serve() }()
 		}
 	}
+	s.chores = s.startChores()
 	s.ready.Store(true)
 	e := s.endpoints()
 	s.log.Info("serving", "s3", e.S3, "control", e.Control, "memory", s.cfg.Memory.String(), "version", s.cfg.Version)
@@ -261,6 +307,7 @@ func (s *server) stop() error {
 		return nil
 	}
 	err := s.drain()
+	s.chores.stop()
 	if s.stuck {
 		// Closing stores under a running handler would be worse than a crash,
 		// which the next start recovers from.

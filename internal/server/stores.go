@@ -44,7 +44,7 @@ func (c *core) Usage(ctx context.Context, id disk.ID) (disk.Usage, error) {
 
 // openStores opens the layers from the bottom up and finishes what a crash
 // left half done. On an error, what was opened is closed.
-func openStores(ctx context.Context, d *dataDir, key catalog.MasterKey, cfg *Config, m *metrics, log *slog.Logger) (_ *stores, err error) {
+func openStores(ctx context.Context, d *dataDir, keys masterKeys, cfg *Config, m *metrics, log *slog.Logger) (_ *stores, err error) {
 	parts := divide(int64(cfg.Memory))
 	st := new(stores)
 	defer func() {
@@ -67,7 +67,7 @@ func openStores(ctx context.Context, d *dataDir, key catalog.MasterKey, cfg *Con
 	}
 	back := new(core)
 	st.catalog, err = catalog.Open(ctx, catalog.Options{
-		KV: st.kv, Backend: back, MasterKey: key, Region: cfg.Region, Now: cfg.Now, Rand: cfg.Rand,
+		KV: st.kv, Backend: back, MasterKey: keys.now, OtherKey: keys.other, Region: cfg.Region, Now: cfg.Now, Rand: cfg.Rand,
 	})
 	if err != nil {
 		return st, err
@@ -117,8 +117,11 @@ func (st *stores) report(d *dataDir, replay int64, resumed catalog.Resumed, log 
 // close closes what is open, from the top down.
 func (st *stores) close() error {
 	var err error
+	if st.catalog != nil {
+		err = st.catalog.Close(context.Background())
+	}
 	if st.disks != nil {
-		err = st.disks.Close()
+		err = errors.Join(err, st.disks.Close())
 	}
 	if st.blob != nil {
 		err = errors.Join(err, st.blob.Close())
