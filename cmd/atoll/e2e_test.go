@@ -54,7 +54,8 @@ func TestDisksAndUsers(t *testing.T) {
 	}
 	var users []client.User
 	mustJSON(t, &users, "user", "ls", "photos", "--data", data)
-	if len(users) != 1 || users[0].SecretAccessKey != "" {
+	// The disk's token, and the S3 user that was made with it.
+	if len(users) != 2 || users[0].SecretAccessKey+users[1].SecretAccessKey+users[0].Token+users[1].Token != "" {
 		t.Errorf("users: %+v", users)
 	}
 	wantExit(t, exitFailed, "no disk", nil, "user", "add", "none", "--data", data)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"atoll/internal/catalog"
 	"atoll/internal/disk"
 	"atoll/internal/errs"
 )
@@ -65,31 +66,34 @@ func readOnlyKey() error {
 
 func noDisk() error { return errs.New("get disk", "", errs.NoDisk, "Disk not found") }
 
-// locate reads {id}, in any form of an address, and finds its disk.
-func (a *api) locate(c *call) error {
-	addr, ok := disk.ParseAddress(c.r.PathValue("id"))
-	if !ok {
-		return invalid("a disk's id is dsk- and 16 lower-case hex digits; .BRANCH or .BRANCH.CHECKPOINT may follow")
+// locate reads {id} and finds its disk.
+func (a *api) locate(c *call) (err error) {
+	c.disk, c.ref, c.row, err = a.diskOf(c, c.r.PathValue("id"))
+	return err
+}
+
+// diskOf finds the disk of an address, in any of its forms. One that the key
+// does not open is not there.
+func (a *api) diskOf(c *call, address string) (disk.ID, disk.Ref, catalog.Disk, error) {
+	addr, err := parseAddress(address)
+	if err != nil {
+		return 0, disk.Ref{}, catalog.Disk{}, err
 	}
 	id, ref, err := a.o.Disks.Locate(c.r.Context(), addr)
 	if errs.Is(err, errs.NoDisk) && addr.Ref == (disk.Ref{}) {
 		id, err = addr.ID, nil // one that is being made has a row, but no core yet
 	}
-	if errs.Is(err, errs.NoDisk) {
-		return noDisk()
+	if errs.Is(err, errs.NoDisk) || err == nil && !c.key.May(id, false) {
+		err = noDisk()
 	}
 	if err != nil {
-		return err
+		return id, ref, catalog.Disk{}, err
 	}
 	if ref == (disk.Ref{Branch: disk.RootBranch}) {
 		ref = disk.Ref{}
 	}
-	c.disk, c.ref = id, ref
-	if !c.key.May(id, false) {
-		return noDisk()
-	}
-	c.row, err = a.o.Catalog.Disk(c.r.Context(), id)
-	return err
+	row, err := a.o.Catalog.Disk(c.r.Context(), id)
+	return id, ref, row, err
 }
 
 // admit refuses clients whose address the disk does not allow.

@@ -19,11 +19,11 @@ type answer struct {
 
 // envelope frames every answer.
 type envelope struct {
-	Success    bool   `json:"success"`
-	Data       any    `json:"data,omitempty"`
-	NextCursor string `json:"nextCursor,omitempty"`
-	Error      string `json:"error,omitempty"`
-	Code       string `json:"code,omitempty"`
+	Success    bool   `json:"success" doc:"whether it was done"`
+	Data       any    `json:"data,omitempty" doc:"the answer; missing where there is nothing to say"`
+	NextCursor string `json:"nextCursor,omitempty" doc:"of a listing that goes on: the parameter cursor of the next page"`
+	Error      string `json:"error,omitempty" doc:"why not, for people"`
+	Code       string `json:"code,omitempty" doc:"why not, for programs"`
 }
 
 func ok(status int, data any) answer { return answer{status, envelope{Success: true, Data: data}} }

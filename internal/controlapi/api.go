@@ -19,6 +19,7 @@ import (
 type Catalog interface {
 	VerifyAPIKey(ctx context.Context, key string) (catalog.APIKey, bool, error)
 	APIKeys(ctx context.Context, afterID string, limit int) ([]catalog.APIKey, bool, error)
+	CreateAPIKey(ctx context.Context, spec catalog.APIKeySpec) (catalog.APIKey, string, error)
 	DeleteAPIKey(ctx context.Context, id string) error
 
 	CreateDisk(ctx context.Context, spec catalog.DiskSpec) (catalog.Created, error)
@@ -60,7 +61,7 @@ const (
 type Options struct {
 	Catalog Catalog
 	Disks   Core
-	Info    ServerInfo // what GET /api/server answers
+	Info    func() ServerInfo // what GET /api/server answers; nil: nothing
 
 	Clients *clientaddr.Resolver // finds clients' addresses; nil: no proxy is trusted
 	Limiter *clientaddr.Limiter  // of wrong credentials; nil: there is no limit
@@ -83,6 +84,9 @@ type Options struct {
 }
 
 func (o *Options) ensureDefaults() {
+	if o.Info == nil {
+		o.Info = func() ServerInfo { return ServerInfo{} }
+	}
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }
 	}
@@ -105,6 +109,7 @@ func (o *Options) ensureDefaults() {
 
 type api struct {
 	o        Options
+	repeats  repeats
 	router   *node
 	plain    map[string]http.Handler
 	requests *prometheus.CounterVec
@@ -137,7 +142,9 @@ func New(o Options) http.Handler {
 func (a *api) routes() []route {
 	var all []route
 	for _, group := range [][]route{
-		a.diskRoutes(), a.userRoutes(), a.shareRoutes(), a.fileRoutes(), a.scheduleRoutes(), a.serverRoutes(),
+		a.diskRoutes(), a.userRoutes(), a.settingRoutes(), a.fileRoutes(), a.shareRoutes(),
+		a.branchRoutes(), a.checkpointRoutes(), a.scheduleRoutes(), a.historyRoutes(),
+		a.tokenRoutes(), a.auditRoutes(), a.serverRoutes(), a.descriptionRoutes(), a.unofferedRoutes(),
 	} {
 		all = append(all, group...)
 	}

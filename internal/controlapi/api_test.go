@@ -31,17 +31,17 @@ func TestCreateDisk(t *testing.T) {
 	if again := b.want(200, "", "POST", "/api/disks", `{"name":"photos"}`); again.data(t)["diskId"] != id {
 		t.Errorf("again: %s", again.raw)
 	}
-	b.want(200, "", "POST", "/api/disks", `{"name":"photos","rootAttrs":{"uid":0,"gid":0,"mode":493}}`)
+	b.want(200, "", "POST", "/api/disks", `{"name":"photos","rootAttrs":{"uid":0,"gid":0,"mode":493},"allowedIps":[]}`)
 	b.want(409, "exists", "POST", "/api/disks", `{"name":"photos","rootAttrs":{"uid":5}}`)
+	b.want(409, "exists", "POST", "/api/disks", `{"name":"photos","allowedIps":["10.0.0.1"]}`)
 	for _, body := range []string{
 		``, `[]`, `"x"`, `{`, `{"name":"a"} trailing`, `{}`, `{"name":""}`, `{"name":"a.b"}`, `{"name":7}`,
-		`{"name":"` + strings.Repeat("x", 101) + `"}`, `{"name":"a","rootAttrs":{"mode":512}}`, `{"name":"a","rootAttrs":{"uid":-1}}`, `{"name":"a","unknown":1}`, `null`,
+		`{"name":"` + strings.Repeat("x", 101) + `"}`, `{"name":"a","rootAttrs":{"mode":512}}`, `{"name":"a","rootAttrs":{"uid":-1}}`, `{"name":"a","unknown":1}`, `null`, `{"name":"a","allowedIps":["x"]}`,
 	} {
 		b.want(400, "invalid", "POST", "/api/disks", body)
 	}
 	b.want(400, "too_large", "POST", "/api/disks", `{"name":"`+strings.Repeat("x", 5000)+`"}`)
 	b.want(501, "not_supported", "POST", "/api/disks", `{"name":"a","mounts":[{"type":"s3"}]}`)
-	b.want(501, "not_supported", "POST", "/api/disks", `{"name":"a","allowedIps":["10.0.0.1"]}`)
 	b.core.fail = errors.New("secret path /etc/x")
 	r = b.want(500, "internal", "POST", "/api/disks", `{"name":"a"}`)
 	if strings.Contains(r.raw, "/etc/x") {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -65,6 +66,22 @@ func decodeBody(b []byte, v any) error {
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return invalid("something follows the JSON object in the body")
+	}
+	return checkNeeded(reflect.ValueOf(v).Elem())
+}
+
+// checkNeeded tells which field is missing of those that have to be there: a
+// pointer must be set, anything else must not be empty.
+func checkNeeded(v reflect.Value) error {
+	if v.Kind() != reflect.Struct {
+		return nil
+	}
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if f.Tag.Get("need") == "true" && v.Field(i).IsZero() {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			return invalid("%s is needed", name)
+		}
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ type diskResponse struct {
 	ID           string `json:"id" doc:"of the disk, or of the branch that was asked for: its bucket's name"`
 	Name         string `json:"name" doc:"as it was made; of a branch DISK.BRANCH"`
 	Organization string `json:"organization" doc:"always default"`
-	Status       string `json:"status" doc:"creating, available or deleting; only an available one can be used"`
+	Status       string `json:"status" enum:"creating,available,deleting" doc:"creating, available or deleting; only an available one can be used"`
 	Provider     string `json:"provider" doc:"the cloud that the region begins with"`
 	Region       string `json:"region" doc:"the server's --region when the disk was made"`
 	CreatedAt    string `json:"createdAt" doc:"time"`
@@ -84,17 +84,15 @@ func (a *api) diskResponse(ctx context.Context, d catalog.Disk) (diskResponse, e
 		ID: d.ID.String(), Name: d.Name, Organization: d.Organization, Status: string(d.State),
 		Provider: provider(d.Region), Region: d.Region, CreatedAt: timestamp(d.Created),
 		RootAttrs: rootAttrs(d.Root), Capabilities: []string{"checkpoints"},
-		Mounts: []none{}, ConnectedClient: []none{}, AllowedIPs: []string{},
+		Mounts: []none{}, ConnectedClient: []none{},
+		AllowedIPs: append([]string{}, d.AllowedIPs...),
 	}
 	if d.State != catalog.Available {
 		return res, nil
 	}
 	u, err := a.o.Catalog.Usage(ctx, d.ID)
-	if err == nil {
-		res.AllowedIPs, err = a.o.Catalog.AllowedIPs(ctx, d.ID)
-	}
 	if errs.Is(err, errs.NoDisk) { // deleted since the row was read
-		res.Status, res.AllowedIPs = string(catalog.Deleting), []string{}
+		res.Status = string(catalog.Deleting)
 		return res, nil
 	}
 	if err != nil {
@@ -177,13 +175,16 @@ func (a *api) diskList(ctx context.Context, disks []catalog.Disk) ([]diskRespons
 // page reads limit and cursor. A limit that is too large is clamped, as
 // clients expect.
 func (c *call) page() (limit int, after string, err error) {
-	limit = defaultLimit
+	return c.pageOf(defaultLimit, maxLimit)
+}
+
+func (c *call) pageOf(limit, most int) (_ int, after string, err error) {
 	if s := c.query("limit"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 31)
 		if err != nil || n == 0 {
-			return 0, "", invalid("limit is a number from 1 to %d", maxLimit)
+			return 0, "", invalid("limit is a number from 1 to %d", most)
 		}
-		limit = int(min(n, maxLimit))
+		limit = min(int(n), most)
 	}
 	b, err := base64.RawURLEncoding.DecodeString(c.query("cursor"))
 	if err != nil {
@@ -197,9 +198,9 @@ func cursor(last string) string { return base64.RawURLEncoding.EncodeToString([]
 
 func badCursor() error { return invalid("this cursor did not come from a listing") }
 
-// createRequest is the body of POST /api/disks. What this server does not
+// createDiskRequest is the body of POST /api/disks. What this server does not
 // offer yet is read to be refused rather than to be forgotten silently.
-type createRequest struct {
+type createDiskRequest struct {
 	Name        string     `json:"name" need:"true" doc:"1 to 100 ASCII letters, digits, _ and -"`
 	RootAttrs   *rootAttrs `json:"rootAttrs" doc:"owner and mode of the root directory; by default 0, 0 and 493 (0755)"`
 	AllowedIPs  []string   `json:"allowedIps" doc:"addresses and networks (CIDR) that may use the disk; none: all may"`
@@ -207,23 +208,20 @@ type createRequest struct {
 	Mounts      []any      `json:"mounts" doc:"501 unless empty: data sources are not offered yet"`
 }
 
-// createResponse is the answer to it.
-type createResponse struct {
+// createDiskResponse is the answer to it.
+type createDiskResponse struct {
 	DiskID          string         `json:"diskId" doc:"id of the disk"`
 	AuthorizedUsers []userResponse `json:"authorizedUsers" doc:"the disk's users; the new token of a new disk"`
 }
 
-func (a *api) createDisk(c *call, in *createRequest) (createResponse, error) {
-	var res createResponse
+func (a *api) createDisk(c *call, in *createDiskRequest) (createDiskResponse, error) {
+	var res createDiskResponse
 	c.target = in.Name
-	if len(in.AllowedIPs) > 0 {
-		return res, errs.New("create disk", in.Name, errs.Unsupported, "allowedIps is not offered yet")
-	}
 	if len(in.Mounts) > 0 {
 		return res, errs.New("create disk", in.Name, errs.Unsupported, "data sources (mounts) are not offered yet")
 	}
 	ctx := c.r.Context()
-	spec := catalog.DiskSpec{Name: in.Name, NoToken: true}
+	spec := catalog.DiskSpec{Name: in.Name, AllowedIPs: in.AllowedIPs, NoToken: in.AuthMethods != nil}
 	if in.RootAttrs != nil {
 		spec.Root = catalog.RootAttrs(*in.RootAttrs)
 	}
@@ -231,15 +229,19 @@ func (a *api) createDisk(c *call, in *createRequest) (createResponse, error) {
 	if err != nil {
 		return res, err
 	}
-	d := made.Disk
-	c.disk, res.DiskID, res.AuthorizedUsers = d.ID, d.ID.String(), []userResponse{}
-	if !made.New {
-		users, err := a.o.Catalog.Users(ctx, d.ID)
-		res.AuthorizedUsers = userList(users)
-		return res, err
+	c.disk, res.DiskID = made.Disk.ID, made.Disk.ID.String()
+	if made.New {
+		c.status, res.AuthorizedUsers = http.StatusCreated, []userResponse{}
+		if made.Token != "" {
+			u := wireUser(made.User)
+			u.Token = made.Token
+			res.AuthorizedUsers = append(res.AuthorizedUsers, u)
+		}
+		return res, nil
 	}
-	c.status = http.StatusCreated
-	return res, nil
+	users, err := a.o.Catalog.Users(ctx, c.disk)
+	res.AuthorizedUsers = userList(users)
+	return res, err
 }
 
 func (a *api) getDisk(c *call) (diskResponse, error) {

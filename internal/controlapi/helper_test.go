@@ -86,7 +86,10 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	b.serve(Options{
-		Info:     ServerInfo{Version: "v1", Region: "aws-us-east-1", S3Endpoint: "http://127.0.0.1:9000"},
+		Info: func() ServerInfo {
+			return ServerInfo{Version: "v1", Region: "aws-us-east-1", S3Endpoint: "http://127.0.0.1:9000",
+				PublicURL: "http://127.0.0.1:8080", S3Profile: "contract"}
+		},
 		Backup:   func(_ context.Context, dir string) error { b.backupDir = dir; return b.backupErr },
 		Ready:    func() error { return b.notReady },
 		Registry: prometheus.NewRegistry(), Log: slog.New(slog.NewTextHandler(b.log, nil)), MaxBody: 4096,
@@ -194,5 +197,5 @@ func (r reply) data(t *testing.T) map[string]any {
 
 func (b *bench) makeDisk(name string) string {
 	b.t.Helper()
-	return b.want(201, "", "POST", "/api/disks", `{"name":"`+name+`"}`).data(b.t)["diskId"].(string)
+	return b.want(201, "", "POST", "/api/disks", `{"name":"`+name+`","authMethods":[]}`).data(b.t)["diskId"].(string)
 }

@@ -2,6 +2,7 @@ package controlapi
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 
 	"atoll/internal/disk"
@@ -24,4 +25,15 @@ func refError(err error, ref disk.Ref) error {
 		return noDisk()
 	}
 	return err
+}
+
+// missingRef is refError for a checkpoint that is missing because its branch
+// is.
+func missingRef(ctx context.Context, d *disk.Disk, err error, ref disk.Ref) error {
+	if errs.Is(err, errs.NoView) && ref.Checkpoint != "" {
+		if _, berr := d.View(ctx, disk.Ref{Branch: ref.Branch}); errs.Is(berr, errs.NoView) {
+			ref.Checkpoint = ""
+		}
+	}
+	return refError(err, ref)
 }

@@ -26,7 +26,7 @@ func (a *api) userRoutes() []route {
 
 // userResponse is a user on the wire.
 type userResponse struct {
-	Type            string `json:"type" doc:"s3, for the S3 API, or token, for mounts"`
+	Type            string `json:"type" enum:"s3,token" doc:"s3, for the S3 API, or token, for mounts"`
 	Identifier      string `json:"identifier" doc:"names the user; of an S3 user its access key id"`
 	Nickname        string `json:"nickname" doc:"as it was given; may be empty"`
 	CreatedAt       string `json:"createdAt" doc:"time"`
@@ -68,7 +68,7 @@ func checkUserType(t string) (catalog.UserType, error) {
 }
 
 type addUserRequest struct {
-	Type        string `json:"type" need:"true" doc:"s3 or token; awssts answers 501"`
+	Type        string `json:"type" need:"true" enum:"s3,token,awssts" doc:"s3 or token; awssts answers 501"`
 	Nickname    string `json:"nickname" doc:"at most 255 bytes of UTF-8 without control characters"`
 	Principal   string `json:"principal" doc:"deprecated: tokens are made by the server, 501 unless empty"`
 	TokenSuffix string `json:"tokenSuffix" doc:"deprecated, goes with principal"`

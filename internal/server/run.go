@@ -192,8 +192,7 @@ func (s *server) openDoors() error {
 func (s *server) controlHandler() http.Handler {
 	return controlapi.New(controlapi.Options{
 		Catalog: s.st.catalog, Disks: s.st.disks, Clients: s.clients, Limiter: s.limiter,
-		Info:   controlapi.ServerInfo{Version: s.cfg.Version, Region: s.cfg.Region, S3Endpoint: s.s3URL()},
-		Backup: s.backup, RotateKey: s.rotateKey, Ready: s.isReady,
+		Info: s.info, Backup: s.backup, RotateKey: s.rotateKey, Ready: s.isReady,
 		Registry: s.metrics.registry, Log: s.log, Now: s.cfg.Now,
 	})
 }
@@ -225,6 +224,14 @@ func (s *server) counted(h http.Handler) http.Handler {
 		defer s.inFlight.Add(-1)
 		h.ServeHTTP(w, r)
 	})
+}
+
+// info is what the server tells of itself.
+func (s *server) info() controlapi.ServerInfo {
+	return controlapi.ServerInfo{
+		Version: s.cfg.Version, Region: s.cfg.Region, S3Endpoint: s.s3URL(),
+		PublicURL: s.publicURL(), S3Profile: s.cfg.S3Profile,
+	}
 }
 
 func (s *server) s3URL() string {
