@@ -19,6 +19,8 @@ type machine struct {
 	branches map[string]*mtree
 	points   map[Ref]*mtree // checkpoints
 	seq      uint64         // makes contents differ
+	uploads  []*mupload     // in parts
+	border   int64          // where a part of the last file that was made of parts begins
 }
 
 func (m *machine) disk() *Disk {
@@ -95,16 +97,7 @@ func (m *machine) upload() {
 	size := rapid.SampledFrom([]int{0, 1, 40, 100, 2048, 2049, 5000, 70_000, extentSize + 7}).Draw(m.rt, "size")
 	data := m.bytes(size)
 	o := PutOptions{UID: 7, Mode: 0o600, HasMode: rapid.Bool().Draw(m.rt, "mode"), Meta: data[:min(size, 3)], ContentMeta: []byte("cm")}
-	f, kind := t.resolve(path, true)
-	switch {
-	case kind == errs.LeavesDisk || kind == errs.Loop || f.dangling:
-		kind = errs.Exists
-	case kind != errs.Other || f.node == nil:
-	case f.node.typ == Dir:
-		kind = errs.IsDir
-	case f.node.typ != File:
-		kind = errs.Exists
-	}
+	f, kind := t.resolvePut(path)
 	a, err := tryPut(v, path, data, o)
 	if !m.want("put "+path, err, kind) {
 		return
@@ -114,12 +107,18 @@ func (m *machine) upload() {
 		n.mode = 0o600
 	}
 	n.data.write(data, 0)
+	m.placed(v, t, f, path, n, &a)
+}
+
+// placed takes over that a file was put at a path.
+func (m *machine) placed(v *View, t *mtree, f found, path string, n *mnode, a *Attr) {
+	uid := n.uid
 	if f.node != nil {
 		n.mode, n.uid, n.gid = f.node.mode, f.node.uid, f.node.gid
 		t.drop(f.node)
 	}
-	m.fresh(n, &a)
-	dir, name := m.parents(v, f, path, 7)
+	m.fresh(n, a)
+	dir, name := m.parents(v, f, path, uid)
 	dir.kids[name] = n
 }
 
@@ -327,7 +326,7 @@ func (m *machine) setAttr() {
 
 // offset draws a place that is likely to be near a border of chunks.
 func (m *machine) offset() int64 {
-	base := rapid.SampledFrom([]int64{0, 0, 100, 2048, ChunkSize, 2 * ChunkSize, 300 * ChunkSize}).Draw(m.rt, "base")
+	base := rapid.SampledFrom([]int64{0, m.border, 100, 2048, m.border + ChunkSize, ChunkSize, 2 * ChunkSize, 300 * ChunkSize}).Draw(m.rt, "base")
 	return max(0, base+int64(rapid.IntRange(-60, 60).Draw(m.rt, "offset")))
 }
 
@@ -459,7 +458,7 @@ func TestModel(t *testing.T) {
 			"upload": do(m.upload), "upload2": do(m.upload), "remove": do(m.remove), "makeDir": do(m.makeDir),
 			"create": do(m.create), "create2": do(m.create), "unlink": do(m.unlink), "link": do(m.link), "rename": do(m.rename), "rename2": do(m.rename),
 			"setAttr": do(m.setAttr), "truncate": do(m.truncate), "writeAt": do(m.writeAt), "writeAt2": do(m.writeAt),
-			"scatter": do(m.scatter), "xattr": do(m.xattr), "hold": do(m.hold), "fork": do(m.fork),
+			"scatter": do(m.scatter), "part": do(m.part), "part2": do(m.part), "complete": do(m.complete), "append": do(m.append), "copy": do(m.copy), "xattr": do(m.xattr), "hold": do(m.hold), "fork": do(m.fork),
 			"checkpoint": do(m.checkpoint), "checkpoint2": do(m.checkpoint), "deleteBranch": do(m.deleteBranch), "reopen": do(m.reopen), "background": do(m.background),
 		})
 		m.rt, m.e.t = rt, rt

@@ -19,6 +19,7 @@ func (m *machine) compare() {
 		m.compareView(m.view(ref), t)
 	}
 	m.compareDiffs()
+	m.compareUploads()
 }
 
 func (m *machine) compareView(v *View, t *mtree) {
@@ -161,6 +162,7 @@ func (m *machine) finish() {
 			}
 		}
 	}
+	m.abortAll() // those of other branches went with these
 	empty(t.root)
 	for name := range t.root.xattrs {
 		m.want("remove an xattr of the root", v.RemoveXattr(ctx, RootIno, name, 0), errs.Other)

@@ -64,10 +64,14 @@ func (m *machine) deleteBranch() {
 func (m *machine) forgetBranch(name string) {
 	delete(m.branches, name)
 	maps.DeleteFunc(m.points, func(r Ref, _ *mtree) bool { return r.Branch == name })
+	m.uploads = slices.DeleteFunc(m.uploads, func(u *mupload) bool { return u.branch == name })
 }
 
 func (m *machine) reopen() {
-	m.e.reopen()
+	if _, found := m.e.check(false, nil); len(found) > 0 {
+		m.rt.Fatalf("check: %v", found)
+	}
+	m.e.open()
 	for _, t := range m.branches {
 		clear(t.holds)
 		clear(t.lost)

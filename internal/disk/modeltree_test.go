@@ -224,6 +224,22 @@ func (t *mtree) resolveFrom(cur *mnode, path string, follow bool, links *int) (f
 	return f, errs.Other
 }
 
+// resolvePut follows a path to what a put would replace or make; kind is what
+// it would fail with.
+func (t *mtree) resolvePut(path string) (found, errs.Kind) {
+	f, kind := t.resolve(path, true)
+	switch {
+	case kind == errs.LeavesDisk || kind == errs.Loop || f.dangling:
+		kind = errs.Exists
+	case kind != errs.Other || f.node == nil:
+	case f.node.typ == Dir:
+		kind = errs.IsDir
+	case f.node.typ != File:
+		kind = errs.Exists
+	}
+	return f, kind
+}
+
 // drop takes one name from a node that is not a directory.
 func (t *mtree) drop(n *mnode) {
 	if n.nlink--; n.nlink == 0 && t.holds[n.ino] > 0 {

@@ -117,7 +117,10 @@ func (v *View) truncate(ctx context.Context, ino Ino, size int64, client uint64)
 				err = t.freeData(&a)
 				a.Data, a.parts, a.Size, a.Bytes = 0, false, 0, 0
 			default:
-				again, err = t.shorten(&a, size)
+				// Small parts go several at once: one needs few mutations.
+				for again = true; err == nil && again && t.tx.Mutations() < 10; {
+					again, err = t.shorten(&a, size)
+				}
 			}
 			if err != nil {
 				return err
