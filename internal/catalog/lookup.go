@@ -81,6 +81,41 @@ func (c *Catalog) Disks(ctx context.Context, afterName string, limit int) (disks
 	return disks, more, err
 }
 
+// DisksByID returns at most limit disks that are available, in the order of
+// their ids, beginning after the id given (0: from the first); more tells
+// whether others follow.
+func (c *Catalog) DisksByID(ctx context.Context, afterID disk.ID, limit int) (disks []Disk, more bool, err error) {
+	lo := []byte(prefixDisk)
+	if afterID != 0 {
+		lo = append(diskKey(afterID), 0)
+	}
+	err = c.o.KV.View(ctx, func(r kv.Reader) error {
+		disks, more = nil, false
+		it := r.Scan(lo, after([]byte(prefixDisk)))
+		defer it.Close()
+		for it.Next() {
+			id, err := parseID(it.Key()[len(prefixDisk):])
+			if err != nil {
+				return err
+			}
+			var row diskRow
+			if err := decodeRow(it.Value(), &row); err != nil {
+				return err
+			}
+			if row.State != Available {
+				continue
+			}
+			if len(disks) == limit {
+				more = true
+				return nil
+			}
+			disks = append(disks, row.disk(id))
+		}
+		return it.Err()
+	})
+	return disks, more, err
+}
+
 // Usage tells what a disk holds.
 func (c *Catalog) Usage(ctx context.Context, id disk.ID) (disk.Usage, error) {
 	return c.o.Backend.Usage(ctx, id)

@@ -84,3 +84,57 @@ func TestPublicURL(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestDoorsShareTheCatalog goes through both doors for what one sets and the
+// other keeps: API keys, allowed IPs, the profile.
+func TestDoorsShareTheCatalog(t *testing.T) {
+	c := testConfig(t.TempDir())
+	c.TrustedProxies = "127.0.0.0/8"
+	r := begin(t, c)
+	defer r.end()
+	id, u := withUser(t, r)
+	ask := func(method, url, key, from string) int {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key != "" {
+			req.Header.Set("Authorization", key)
+		}
+		if from != "" {
+			req.Header.Set("X-Forwarded-For", from)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		return res.StatusCode
+	}
+	object := r.e.S3 + "/" + id + "/x"
+	if got := ask("PUT", object, r.key, "192.0.2.1"); got != 200 {
+		t.Errorf("PUT with an API key: %d", got)
+	}
+	if got := ask("GET", r.e.S3+"/", r.key, ""); got != 200 {
+		t.Errorf("ListBuckets with an API key: %d", got)
+	}
+	if _, err := r.client().SetAllowedIPs(t.Context(), id, []string{"192.0.2.0/24", "127.0.0.1"}); err != nil {
+		t.Fatal(err)
+	}
+	for from, want := range map[string]int{"192.0.2.1": 200, "198.51.100.1": 403, "": 200} {
+		if got := ask("GET", object, r.key, from); got != want {
+			t.Errorf("GET from %q: %d, want %d", from, got, want)
+		}
+	}
+	opens(t, r, id, u)
+	for range 30 {
+		ask("GET", object, "key-wrong-wrong-wrong-wrong", "203.0.113.7")
+	}
+	if got := ask("GET", r.e.Control+"/api/server", r.key, "203.0.113.7"); got != 429 {
+		t.Errorf("after 30 failures at the S3 door the control door answers %d", got)
+	}
+	if got := ask("GET", r.e.Control+"/api/server", r.key, "203.0.113.8"); got != 200 {
+		t.Errorf("another address: %d", got)
+	}
+}

@@ -14,9 +14,7 @@ import (
 
 	"atoll/internal/catalog"
 	"atoll/internal/clientaddr"
-	"atoll/internal/controlapi"
 	"atoll/internal/errs"
-	"atoll/internal/s3api"
 )
 
 // server is a running server, or one that is being started or stopped; what
@@ -189,33 +187,6 @@ func (s *server) openDoors() error {
 	return s.dir.writeEndpoints(s.endpoints())
 }
 
-func (s *server) controlHandler() http.Handler {
-	return controlapi.New(controlapi.Options{
-		Catalog: s.st.catalog, Disks: s.st.disks, Clients: s.clients, Limiter: s.limiter,
-		Info: s.info, Backup: s.backup, RotateKey: s.rotateKey, Ready: s.isReady,
-		Registry: s.metrics.registry, Log: s.log, Now: s.cfg.Now,
-	})
-}
-
-func (s *server) s3Handler() (http.Handler, error) {
-	m, err := s3api.NewMetrics(s.metrics.registry)
-	if err != nil {
-		return nil, err
-	}
-	o := s3api.Options{
-		Disks: s.st.disks, Region: s.cfg.Region, Now: s.cfg.Now, Rand: s.cfg.Rand, Metrics: m,
-		MaxInFlight: s.cfg.MaxInFlight, Memory: divide(int64(s.cfg.Memory)).requests,
-		Credentials: s3api.CredentialsFunc(func(ctx context.Context, id string) (s3api.Credential, bool, error) {
-			c, ok, err := s.st.catalog.Credential(ctx, id)
-			return s3api.Credential{Secret: c.Secret, Disk: c.Disk}, ok, err
-		}),
-	}
-	if s.access != nil {
-		o.Logger = newLogger(s.access, s.cfg.LogFormat, slog.LevelInfo)
-	}
-	return s3api.New(o)
-}
-
 // counted keeps count of the running handlers. The ResponseWriter goes on
 // unwrapped: a wrapped one would lose sendfile.
 func (s *server) counted(h http.Handler) http.Handler {
@@ -224,14 +195,6 @@ func (s *server) counted(h http.Handler) http.Handler {
 		defer s.inFlight.Add(-1)
 		h.ServeHTTP(w, r)
 	})
-}
-
-// info is what the server tells of itself.
-func (s *server) info() controlapi.ServerInfo {
-	return controlapi.ServerInfo{
-		Version: s.cfg.Version, Region: s.cfg.Region, S3Endpoint: s.s3URL(),
-		PublicURL: s.publicURL(), S3Profile: s.cfg.S3Profile,
-	}
 }
 
 func (s *server) s3URL() string {
