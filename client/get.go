@@ -17,6 +17,10 @@ type GetOptions struct {
 
 	// IfMatch is the ETag that the file must still have; else ErrChanged.
 	IfMatch string
+
+	// Have reads the Offset bytes that are there already, so that the file
+	// can be verified as a whole.
+	Have io.Reader
 }
 
 // Reader reads one version of a file, from the first byte to the last. If the
@@ -32,6 +36,7 @@ type Reader struct {
 	body  io.ReadCloser
 	off   int64 // of the next byte
 	end   int64
+	have  io.Reader
 	check *check
 	err   error
 	tries int // since bytes last came
@@ -39,7 +44,7 @@ type Reader struct {
 
 // Get opens a file for reading. The caller closes the Reader.
 func (b *Bucket) Get(ctx context.Context, key string, o GetOptions) (*Reader, error) {
-	r := &Reader{b: b, ctx: ctx, off: o.Offset, Object: Object{Key: key, ETag: o.IfMatch}, end: -1}
+	r := &Reader{b: b, ctx: ctx, off: o.Offset, have: o.Have, Object: Object{Key: key, ETag: o.IfMatch}, end: -1}
 	if o.Length > 0 {
 		r.end = o.Offset + o.Length
 	}
@@ -100,10 +105,15 @@ func (r *Reader) begin(res *http.Response, first, ranged bool) error {
 	default:
 		r.end = o.Size
 	}
-	if r.off == 0 && r.end == o.Size {
-		r.check = checkOf(res.Header)
-	}
 	r.Object = o
+	if r.end != o.Size || r.off > 0 && r.have == nil {
+		return nil
+	}
+	if r.check = checkOf(res.Header); r.check != nil && r.off > 0 {
+		if _, err := io.CopyN(r.check.h, r.have, r.off); err != nil {
+			return fmt.Errorf("read what is there of %s: %w", o.Key, err)
+		}
+	}
 	return nil
 }
 

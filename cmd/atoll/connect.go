@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -43,6 +44,7 @@ func targetFlags(c *cobra.Command, a *app) *target {
 // place is where a server is found, and why there.
 type place struct {
 	url     string
+	s3      string // "": the one that the server tells
 	key     string
 	keyFrom string
 	data    string // directory that was looked into
@@ -51,7 +53,10 @@ type place struct {
 
 // connect makes a client for the server that flags, environment and data
 // directory name.
-func (t *target) connect() (*connection, error) {
+func (t *target) connect() (*connection, error) { return t.dial(10*time.Second, 0) }
+
+// dial is connect with a limit for making a connection, and of retries.
+func (t *target) dial(limit time.Duration, retries int) (*connection, error) {
 	p, err := t.find()
 	if err != nil {
 		return nil, err
@@ -62,11 +67,15 @@ func (t *target) connect() (*connection, error) {
 	}
 	hc := &http.Client{Transport: &http.Transport{
 		Proxy:             http.ProxyFromEnvironment,
-		DialContext:       (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		DialContext:       (&net.Dialer{Timeout: limit}).DialContext,
 		TLSClientConfig:   tc,
 		ForceAttemptHTTP2: true,
+		// As many as transfers use at a time.
+		MaxIdleConnsPerHost: 64,
+		IdleConnTimeout:     time.Minute,
 	}}
-	c, err := client.New(client.Options{URL: p.url, APIKey: p.key, HTTP: hc, UserAgent: "atoll-cli/" + version()})
+	c, err := client.New(client.Options{URL: p.url, S3URL: p.s3, APIKey: p.key, HTTP: hc,
+		UserAgent: "atoll-cli/" + version(), Retries: retries})
 	if err != nil {
 		return nil, usageError(err)
 	}
@@ -121,7 +130,7 @@ func (p *place) fromDataDir(explicit bool) error {
 	e, err := server.ReadEndpoints(p.data)
 	switch {
 	case err == nil:
-		p.url, p.pin = e.Control, e.TLSCert
+		p.url, p.s3, p.pin = e.Control, e.S3, e.TLSCert
 		return nil
 	case explicit || !errors.Is(err, os.ErrNotExist):
 		return &exitError{exitUnreachable, fmt.Errorf(
@@ -197,18 +206,27 @@ type connection struct {
 // explain makes an error tell what to do.
 func (c *connection) explain(err error) error {
 	var ue *url.Error
+	var ee *exitError
 	switch {
-	case err == nil || errors.Is(err, context.Canceled):
+	case err == nil || errors.Is(err, context.Canceled) || errors.As(err, &ee):
 		return err
+	case errors.Is(err, fs.ErrNotExist):
+		return &exitError{exitNotFound, err}
 	case errors.As(err, &ue):
 		hint := "Is the server running? Start it with: atoll serve"
 		if c.place.data != "" {
 			hint += " --data " + filepath.Clean(c.place.data)
 		}
 		return &exitError{exitUnreachable, fmt.Errorf("can't reach the server at %s: %w\n%s", c.URL(), ue.Err, hint)}
-	case client.StatusOf(err) == http.StatusUnauthorized:
+	}
+	switch client.StatusOf(err) {
+	case http.StatusUnauthorized:
 		return fmt.Errorf("the server at %s does not know the API key from %s: set ATOLL_API_KEY, or name the server's data directory with --data",
 			c.URL(), c.place.keyFrom)
+	case http.StatusNotFound:
+		return &exitError{exitNotFound, err}
+	case http.StatusConflict, http.StatusPreconditionFailed:
+		return &exitError{exitConflict, err}
 	}
 	return err
 }

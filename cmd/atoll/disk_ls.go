@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -17,27 +18,15 @@ func newDiskLs(a *app) *cobra.Command {
 		Args:    exactly(),
 	}
 	t := targetFlags(c, a)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		conn, err := t.connect()
+	c.ValidArgsFunction = t.complete()
+	t.work(c, func(ctx context.Context, conn *connection, _ []string) error {
+		disks, err := client.Collect(conn.Disks(ctx))
 		if err != nil {
 			return err
 		}
-		disks := []client.Disk{}
-		for d, err := range conn.Disks(c.Context()) {
-			if err != nil {
-				return conn.explain(err)
-			}
-			disks = append(disks, d)
-		}
-		if t.json {
-			return printJSON(a.stdout, disks)
-		}
-		rows := [][]string{{"NAME", "ID", "STATUS", "SIZE", "FILES", "REGION", "CREATED"}}
-		for _, d := range disks {
-			rows = append(rows, []string{shown(d.Name), d.ID, d.Status, size(d.TotalDataBytes),
-				strconv.FormatInt(d.Files, 10), d.Region, when(d.CreatedAt)})
-		}
-		return printTable(a.stdout, rows)
-	}
+		return list(t, disks, []string{"NAME", "ID", "STATUS", "SIZE", "FILES", "REGION", "CREATED"}, func(d client.Disk) []string {
+			return []string{shown(d.Name), d.ID, d.Status, size(d.TotalDataBytes), strconv.FormatInt(d.Files, 10), d.Region, when(d.CreatedAt)}
+		})
+	})
 	return c
 }

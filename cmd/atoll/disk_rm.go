@@ -2,7 +2,7 @@ package main
 
 import (
 	"bufio"
-	"errors"
+	"context"
 	"fmt"
 	"strings"
 
@@ -23,28 +23,21 @@ back. On a terminal it asks first, unless --yes is given.`,
 	t := targetFlags(c, a)
 	var yes bool
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		conn, err := t.connect()
-		if err != nil {
-			return err
-		}
-		d, err := conn.findDisk(c.Context(), args[0])
+	c.ValidArgsFunction = t.complete(disks)
+	t.work(c, func(ctx context.Context, conn *connection, args []string) error {
+		d, err := conn.findDisk(ctx, args[0])
 		if err != nil {
 			return err
 		}
 		question := fmt.Sprintf("Delete disk %s (%s) with %d files, %s?", d.Name, d.ID, d.Files, size(d.TotalDataBytes))
 		if !yes && !a.confirm(question) {
-			return errors.New("nothing was deleted")
+			return errNothingDone
 		}
-		if err := conn.DeleteDisk(c.Context(), d.ID); err != nil {
-			return conn.explain(err)
+		if err := conn.DeleteDisk(ctx, d.ID); err != nil {
+			return err
 		}
-		if t.json {
-			return printJSON(a.stdout, map[string]string{"deleted": d.ID, "name": d.Name})
-		}
-		_, err = fmt.Fprintf(a.stdout, "Deleted disk %s (%s).\n", d.Name, d.ID)
-		return err
-	}
+		return t.done(map[string]string{"deleted": d.ID, "name": d.Name}, "Deleted disk %s (%s).", d.Name, d.ID)
+	})
 	return c
 }
 

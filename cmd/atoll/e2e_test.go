@@ -36,7 +36,7 @@ func TestDisksAndUsers(t *testing.T) {
 	if out := must(t, "disk", "ls", "--data", data); !strings.Contains(out, "NAME") || !strings.Contains(out, x.DiskID) {
 		t.Errorf("disk ls: %s", out)
 	}
-	wantExit(t, exitFailed, "exists already", nil, "disk", "create", "photos", "--data", data)
+	wantExit(t, exitConflict, "exists already", nil, "disk", "create", "photos", "--data", data)
 	wantExit(t, exitFailed, "letters, digits", nil, "disk", "create", "a.b", "--data", data)
 
 	// A second user, named by disk name and by id; removed, it is refused at once.
@@ -58,9 +58,9 @@ func TestDisksAndUsers(t *testing.T) {
 	if len(users) != 2 || users[0].SecretAccessKey+users[1].SecretAccessKey+users[0].Token+users[1].Token != "" {
 		t.Errorf("users: %+v", users)
 	}
-	wantExit(t, exitFailed, "no disk", nil, "user", "add", "none", "--data", data)
-	wantExit(t, exitFailed, "User not found", nil, "user", "rm", "photos", "ATL", "--data", data)
-	wantExit(t, exitFailed, "no disk", nil, "disk", "rm", "dsk-0000000000000000", "--data", data)
+	wantExit(t, exitNotFound, "no disk", nil, "user", "add", "none", "--data", data)
+	wantExit(t, exitNotFound, "User not found", nil, "user", "rm", "photos", "ATL", "--data", data)
+	wantExit(t, exitNotFound, "no disk", nil, "disk", "rm", "dsk-0000000000000000", "--data", data)
 
 	if out := must(t, "disk", "rm", "photos", "--data", data); !strings.Contains(out, x.DiskID) {
 		t.Errorf("disk rm: %s", out)
@@ -185,7 +185,7 @@ func TestBackupAndFsck(t *testing.T) {
 	if out := must(t, "backup", copied, "--data", data); !strings.Contains(out, "master key is not in the backup") {
 		t.Errorf("backup: %s", out)
 	}
-	wantExit(t, exitFailed, "not empty", nil, "backup", copied, "--data", data)
+	wantExit(t, exitConflict, "not empty", nil, "backup", copied, "--data", data)
 	x.put(t, "later", "l")
 	p.stop()
 	wantExit(t, exitFailed, "master key is missing", nil, "serve", "--data", copied)

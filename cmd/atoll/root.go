@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,8 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2 // the command line or the configuration is wrong
 	exitUnreachable = 3 // no server answers
+	exitNotFound    = 4 // what was named is not there
+	exitConflict    = 5 // it exists already, or something depends on it or holds it
 )
 
 // app is what a command knows of the world.
@@ -28,6 +31,7 @@ type app struct {
 	stdout    io.Writer
 	stderr    io.Writer
 	lookupEnv func(string) (string, bool)
+	now       func() time.Time // nil: time.Now
 }
 
 func (a *app) getenv(name string) string {
@@ -97,13 +101,81 @@ The commands other than serve and fsck talk to a running server. They find it by
 --url or ATOLL_URL with the key in ATOLL_API_KEY, or, on the server's machine,
 by the data directory (--data, ATOLL_DATA, or the default one).
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no server answers.`,
+A DISK is named by its name or its id; DISK.BRANCH and DISK.BRANCH.CHECKPOINT name
+a branch and a checkpoint, and DISK:/PATH a file or folder.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no server answers, 4 not found,
+5 conflict (it exists already, or something depends on it or holds it).`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
-	root.AddCommand(newServe(a), newDisk(a), newUser(a), newBackup(a), newKey(a), newFsck(a), newVersion(a))
+	root.AddGroup(&cobra.Group{ID: "files", Title: "Files:"}, &cobra.Group{ID: "history", Title: "Branches and checkpoints:"},
+		&cobra.Group{ID: "disks", Title: "Disks and access:"}, &cobra.Group{ID: "server", Title: "The server:"})
+	for id, cmds := range map[string][]*cobra.Command{
+		"files":   {newCp(a), newSync(a), newLs(a), newCat(a), newRm(a), newShare(a)},
+		"history": {newBranch(a), newCheckpoint(a), newDiff(a), newRestore(a)},
+		"disks":   {newDisk(a), newUser(a), newIPs(a), newCORS(a), newAPIKey(a), newAudit(a)},
+		"server":  {newServe(a), newBackup(a), newKey(a), newFsck(a), newVersion(a)},
+	} {
+		for _, c := range cmds {
+			c.GroupID = id
+			root.AddCommand(c)
+		}
+	}
 	return root
+}
+
+// work makes what a command does of what it does with a server.
+func (t *target) work(c *cobra.Command, fn func(ctx context.Context, conn *connection, args []string) error) {
+	c.RunE = func(c *cobra.Command, args []string) error {
+		conn, err := t.connect()
+		if err != nil {
+			return err
+		}
+		return conn.explain(fn(c.Context(), conn, args))
+	}
+}
+
+// done prints a value as JSON, or else a line.
+func (t *target) done(v any, format string, args ...any) error {
+	if t.json {
+		return printJSON(t.a.stdout, v)
+	}
+	_, err := fmt.Fprintf(t.a.stdout, format+"\n", args...)
+	return err
+}
+
+// list prints values as JSON, or else as a table.
+func list[T any](t *target, values []T, head []string, row func(T) []string) error {
+	if t.json {
+		return printJSON(t.a.stdout, values)
+	}
+	rows := [][]string{head}
+	for _, v := range values {
+		rows = append(rows, row(v))
+	}
+	return printTable(t.a.stdout, rows)
+}
+
+// atLeast demands min arguments or more.
+func atLeast(min int, usage string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) >= min {
+			return nil
+		}
+		return usageError(fmt.Errorf("%s takes %s", c.CommandPath(), usage))
+	}
+}
+
+// between demands from min to as many arguments as there are names.
+func between(min int, names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) >= min && len(args) <= len(names) {
+			return nil
+		}
+		return usageError(fmt.Errorf("%s takes %d to %d arguments: %s", c.CommandPath(), min, len(names), strings.Join(names, " ")))
+	}
 }
 
 // group makes a command that only holds others.
@@ -140,4 +212,11 @@ func dataDirHelp(a *app) string {
 		return " (default " + d + ")"
 	}
 	return ""
+}
+
+func (a *app) clock() time.Time {
+	if a.now == nil {
+		return time.Now()
+	}
+	return a.now()
 }

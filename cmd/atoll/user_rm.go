@@ -1,37 +1,50 @@
 package main
 
 import (
-	"fmt"
+	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
 
 func newUserRm(a *app) *cobra.Command {
 	c := &cobra.Command{
-		Use:     "rm DISK ACCESSKEY",
+		Use:     "rm DISK IDENTIFIER",
 		Aliases: []string{"delete"},
-		Short:   "Remove an S3 user from a disk, at once",
-		Example: "  atoll user rm photos ATLXXXXXXXXXXXXXXXXX",
-		Args:    exactly("DISK", "ACCESSKEY"),
+		Short:   "Remove a user from a disk, at once",
+		Example: "  atoll user rm photos ATLXXXXXXXXXXXXXXXXX\n  atoll user rm photos IDENTIFIER --type token",
+		Args:    exactly("DISK", "IDENTIFIER"),
 	}
 	t := targetFlags(c, a)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		conn, err := t.connect()
+	c.ValidArgsFunction = t.complete(disks, users)
+	typ := typeFlag(c)
+	t.work(c, func(ctx context.Context, conn *connection, args []string) error {
+		d, err := conn.findDisk(ctx, args[0])
 		if err != nil {
 			return err
 		}
-		d, err := conn.findDisk(c.Context(), args[0])
-		if err != nil {
+		if err := conn.RemoveUser(ctx, d.ID, *typ, args[1]); err != nil {
 			return err
 		}
-		if err := conn.RemoveS3User(c.Context(), d.ID, args[1]); err != nil {
-			return conn.explain(err)
-		}
-		if t.json {
-			return printJSON(a.stdout, map[string]string{"removed": args[1], "diskId": d.ID})
-		}
-		_, err = fmt.Fprintf(a.stdout, "Removed S3 user %s of disk %s.\n", shown(args[1]), d.Name)
-		return err
-	}
+		return t.done(map[string]string{"removed": args[1], "diskId": d.ID}, "Removed user %s of disk %s.", shown(args[1]), d.Name)
+	})
 	return c
+}
+
+// users offers the users of the disk that stands before.
+func users(ctx context.Context, c *connection, before []string, typed string) (out []string, _ cobra.ShellCompDirective) {
+	d, err := c.findDisk(ctx, before[0])
+	if err != nil {
+		return nil, noFiles
+	}
+	list, err := c.Users(ctx, d.ID)
+	if err != nil {
+		return nil, noFiles
+	}
+	for _, u := range list {
+		if strings.HasPrefix(u.Identifier, typed) {
+			out = append(out, u.Identifier)
+		}
+	}
+	return out, noFiles
 }
