@@ -99,9 +99,9 @@ func TestRequests(t *testing.T) {
 			return nil, c.RemoveS3User(ctx, "d", "a&b")
 		}, "DELETE /api/disks/d/users/s3?identifier=a%26b", "", "<nil>"},
 		{"make", "201", `{"success":true,"data":{"diskId":"d","authorizedUsers":[{"type":"token","token":"adt_x"}]}}`, func(ctx context.Context, c *Client) (any, error) {
-			d, err := c.MakeDisk(ctx, NewDisk{Name: "n", AllowedIPs: []string{"::1"}})
+			d, err := c.MakeDisk(ctx, NewDisk{Name: "n", AllowedIPs: []string{"::1"}, NoToken: true})
 			return d.Users[0].Token, err
-		}, "POST /api/disks", `{"allowedIps":["::1"],"name":"n"}`, "adt_x"},
+		}, "POST /api/disks", `{"allowedIps":["::1"],"authMethods":[],"name":"n"}`, "adt_x"},
 		{"add token", "201", `{"success":true,"data":{"token":"t"}}`, func(ctx context.Context, c *Client) (any, error) {
 			u, err := c.AddUser(ctx, "d", UserToken, "n")
 			return u.Token, err

@@ -21,6 +21,8 @@ type NewDisk struct {
 	Name       string     `json:"name"` // 1 to 100 of letters, digits, '_' and '-'
 	RootAttrs  *RootAttrs `json:"rootAttrs,omitempty"`
 	AllowedIPs []string   `json:"allowedIps,omitempty"`
+	// NoToken makes it without the disk token that new disks have.
+	NoToken bool `json:"-"`
 }
 
 // Disk is a disk as the control plane shows it.
@@ -50,7 +52,14 @@ type CreatedDisk struct {
 // MakeDisk makes a disk, or finds the one of this name and configuration.
 func (c *Client) MakeDisk(ctx context.Context, d NewDisk) (CreatedDisk, error) {
 	var res CreatedDisk
-	a, err := c.do(ctx, call{method: http.MethodPost, path: "/api/disks", in: d, out: &res, once: true})
+	in := struct {
+		NewDisk
+		AuthMethods *[]string `json:"authMethods,omitempty"` // whatever it holds, there will be no token
+	}{NewDisk: d}
+	if d.NoToken {
+		in.AuthMethods = &[]string{}
+	}
+	a, err := c.do(ctx, call{method: http.MethodPost, path: "/api/disks", in: in, out: &res, once: true})
 	res.Created = a.status == http.StatusCreated
 	return res, err
 }

@@ -17,7 +17,7 @@ func newDiskCreate(a *app) *cobra.Command {
 		Long: `Make a disk, and an S3 user for it, and print how to use it.
 
 The disk's id is its bucket's name. The secret is shown this once; atoll user add
-makes further users.`,
+makes further users, and tokens for mounts.`,
 		Example: "  atoll disk create photos\n  atoll disk create builds --quota-bytes 500GiB --root-uid 1000 --root-mode 750 --json",
 		Args:    exactly("NAME"),
 	}
@@ -30,7 +30,7 @@ makes further users.`,
 	ips := c.Flags().StringArray("allow-ip", nil, "`ADDRESS` or network that may use it; may be repeated; none: all")
 	t.work(c, func(ctx context.Context, conn *connection, args []string) error {
 		name := args[0]
-		spec, err := root(client.NewDisk{Name: name, AllowedIPs: *ips})
+		spec, err := root(client.NewDisk{Name: name, AllowedIPs: *ips, NoToken: true})
 		if err != nil {
 			return err
 		}
