@@ -288,7 +288,7 @@ func (t *txn) nameExtents(exts []upExtent) error {
 // An append to a file that is not there makes it.
 
 func (w *appending) describe(a *Attr) {
-	a.Ino, a.Version, a.Size = Ino(w.ids), w.ids+1, int64(len(w.p))
+	a.Ino, a.Version, a.Size, a.Bytes = Ino(w.ids), w.ids+1, int64(len(w.p)), int64(len(w.p))
 	if a.Size > 0 {
 		a.Data = DataID(w.ids)
 	}

@@ -54,7 +54,7 @@ func (v *View) Copy(ctx context.Context, path string, from *View, fromPath strin
 	if o.ContentMeta == nil {
 		o.ContentMeta = src.Attr.ContentMeta
 	}
-	if _, err := src.WriteRange(&c, Range{0, src.Attr.Size}); err != nil {
+	if err := c.all(src); err != nil {
 		return Attr{}, errs.E("copy", fromPath, errs.KindOf(err), err)
 	}
 	if c.sum != nil {
@@ -79,4 +79,58 @@ func (c *copying) Write(p []byte) (int, error) {
 		c.sum.Write(p)
 	}
 	return c.u.Write(p)
+}
+
+// all copies the whole file. Holes of whole chunks stay holes.
+func (c *copying) all(src *Object) error {
+	size := src.Attr.Size
+	for pos := int64(0); pos < size; {
+		hole, end := src.nextHole(pos)
+		if _, err := src.WriteRange(c, Range{pos, hole - pos}); err != nil {
+			return err
+		}
+		if err := c.skip(end - hole); err != nil {
+			return err
+		}
+		pos = end
+	}
+	return nil
+}
+
+// nextHole finds the first chunks from pos on that have no bytes.
+func (o *Object) nextHole(pos int64) (from, to int64) {
+	size := o.Attr.Size
+	for i := range o.parts {
+		p := &o.parts[i]
+		if p.off+p.len <= pos {
+			continue
+		}
+		if from, to = chunksIn(pos, p.off); from < to {
+			return from, to
+		}
+		pos = p.off + p.len
+	}
+	if from, to = chunksIn(pos, size); from < to {
+		return from, to
+	}
+	return size, size
+}
+
+// chunksIn returns the whole chunks between two places of a file.
+func chunksIn(from, to int64) (first, end int64) {
+	return (from + ChunkSize - 1) / ChunkSize * ChunkSize, to / ChunkSize * ChunkSize
+}
+
+// skip leaves whole chunks out.
+func (c *copying) skip(n int64) error {
+	if c.sum != nil {
+		for left := n; left > 0; left -= int64(len(zeros)) {
+			if err := c.ctx.Err(); err != nil {
+				return errs.E("copy", "", errs.Canceled, err)
+			}
+			c.sum.Write(zeros[:])
+		}
+	}
+	c.u.size, c.u.holes = c.u.size+n, c.u.holes+n
+	return nil
 }

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"bytes"
 	"crypto/md5"
 	"errors"
 	"testing"
@@ -100,4 +101,55 @@ func TestCopyRefused(t *testing.T) {
 		t.Errorf("a refused copy is there: %v", err)
 	}
 	e.audit(t, testDisk)
+}
+
+// TestCopySparse: what was never written of a large file is not written by a
+// copy or by a restore either.
+func TestCopySparse(t *testing.T) {
+	e := newEnv(t, nil, Options{NoCompaction: true})
+	v := e.root()
+	f, err := v.Create(ctx, RootIno, "f", NewNode{Type: File, Mode: 0o644})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = 9*ChunkSize + 5
+	n := int64(size)
+	if _, err := v.SetAttr(ctx, f.Ino, SetAttr{Size: &n}); err != nil {
+		t.Fatal(err)
+	}
+	data := make([]byte, size)
+	for _, off := range []int{10, 3*ChunkSize - 4, 3 * ChunkSize, 7*ChunkSize + 100} {
+		b := randomBytes(1000, uint64(off))
+		if _, err := v.WriteAt(ctx, f.Ino, b, int64(off), 0); err != nil {
+			t.Fatal(err)
+		}
+		copy(data[off:], b)
+	}
+	a, err := v.Copy(ctx, "copy", v, "f", nil, PutOptions{})
+	if err != nil || a.MD5 != md5.Sum(data) || a.Bytes > 5*ChunkSize {
+		t.Errorf("the copy is %+v, %v", a, err)
+	}
+	mustGet(t, v, "copy", data)
+
+	n = 1 << 40
+	if _, err := v.SetAttr(ctx, f.Ino, SetAttr{Size: &n}); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.disk.Checkpoint(ctx, "", "c"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Remove(ctx, "f", RemoveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.disk.Restore(ctx, Ref{Checkpoint: "c"}, "f", ""); err != nil {
+		t.Fatal(err)
+	}
+	back, err := v.Stat(ctx, "f", false)
+	if err != nil || back.Size != n || back.Bytes > 5*ChunkSize {
+		t.Fatalf("restored: %+v, %v", back, err)
+	}
+	got := make([]byte, size)
+	if _, err := v.ReadAt(ctx, back.Ino, got, 0); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("the restored bytes differ (%v)", err)
+	}
 }

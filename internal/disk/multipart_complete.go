@@ -115,7 +115,7 @@ func (c *completion) gather(t *txn) error {
 }
 
 func (c *completion) describe(a *Attr) {
-	a.Ino, a.Version, a.Size = Ino(c.ids), c.ids+1, c.size
+	a.Ino, a.Version, a.Size, a.Bytes = Ino(c.ids), c.ids+1, c.size, c.size
 	switch len(c.refs) {
 	case 0:
 	case 1: // as if it had been put whole

@@ -82,13 +82,13 @@ func (u *Upload) finish() error {
 
 // contents is what putFile gives a name.
 type contents interface {
-	describe(a *Attr)         // sets inode number, version, size and data id
+	describe(a *Attr)         // sets inode number, version, size, allocated size and data id
 	unstaged() int64          // bytes that the usage does not count yet
 	writeContents(*txn) error // writes their rows
 }
 
 func (u *Upload) describe(a *Attr) {
-	a.Ino, a.Version, a.Size = Ino(u.ids), u.ids+1, u.size
+	a.Ino, a.Version, a.Size, a.Bytes = Ino(u.ids), u.ids+1, u.size, u.size-u.holes
 	if u.size > 0 {
 		a.Data = u.data()
 	}
@@ -178,7 +178,6 @@ func (t *txn) newFile(c contents, o *PutOptions, old *Attr) Attr {
 	a := Attr{Type: File, Mode: 0o644, UID: o.UID, GID: o.GID, Nlink: 1, Mtime: now, Ctime: now, Btime: now,
 		MD5: o.MD5, HasMD5: o.HasMD5, Meta: o.Meta, ContentMeta: o.ContentMeta}
 	c.describe(&a)
-	a.Bytes = a.Size
 	if o.HasMode {
 		a.Mode = o.Mode & 0o7777
 	}

@@ -3,7 +3,6 @@ package disk
 import (
 	"context"
 	"errors"
-	"io"
 	"strings"
 
 	"atoll/internal/errs"
@@ -229,8 +228,8 @@ func (r *restorer) contents(ctx context.Context, path string, was *Attr) (a Attr
 	if err != nil {
 		return a, err
 	}
-	if _, err := io.CopyBuffer(struct{ io.Writer }{u}, io.NewSectionReader(o, 0, was.Size), make([]byte, min(was.Size+1, 1<<20))); err != nil {
-		u.Abort()
+	defer u.Abort()
+	if err := (&copying{ctx: ctx, u: u}).all(o); err != nil {
 		return a, err
 	}
 	a, err = u.Commit(ctx, path, PutOptions{Mode: was.Mode, HasMode: true, UID: was.UID, GID: was.GID,

@@ -13,10 +13,11 @@ import (
 // the chunk rows of a large file are staged in transactions of their own
 // under a data id that nothing names. One goroutine uses it.
 type Upload struct {
-	v    *View
-	ctx  context.Context
-	ids  uint64 // first of the numbers taken: inode and data id, version
-	size int64
+	v     *View
+	ctx   context.Context
+	ids   uint64 // first of the numbers taken: inode and data id, version
+	size  int64
+	holes int64 // bytes of size that were left out
 
 	small []byte            // buffer while the contents may be small
 	pool  *sync.Pool        // where small goes back to
