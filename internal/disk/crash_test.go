@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"crypto/md5"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -47,6 +48,7 @@ type powerCut struct {
 	bo    blob.Options
 	rng   *rand.Rand
 	steps []crashStep
+	fsck  bool // run Check, too
 
 	mu     sync.Mutex
 	on     bool
@@ -125,6 +127,12 @@ func (c *powerCut) check(percent int) {
 	}
 	if !c.t.Failed() {
 		e.audit(t, testDisk)
+	}
+	if !c.t.Failed() && c.fsck {
+		if _, found := e.check(false, nil); len(found) > 0 {
+			t.Errorf("check: %v", found)
+		}
+		e.open()
 	}
 	if !c.t.Failed() && c.cuts%4 == 0 {
 		put(t, e.root(), "after", []byte("the crash"))
@@ -284,9 +292,84 @@ func crashScript() []crashStep {
 	}
 }
 
-func TestPowerCuts(t *testing.T) {
+// partsScript uploads in parts, before and after a checkpoint, and changes
+// what comes of it.
+func partsScript() []crashStep {
+	point := Ref{RootBranch, "p"}
+	var id MultipartID
+	var many uploaded
+	var listed []byte
+	for i := range 40 {
+		listed = append(listed, partBytes(i+1)...)
+	}
+	begin := stepQuiet("begin a multipart upload", func(e *env) { id = createMultipart(e.t, e.root(), "m", PutOptions{}) })
+	part := func(number int, data []byte) crashStep {
+		return stepQuiet(fmt.Sprint("part ", number), func(e *env) { putPart(e.t, e.root(), "m", id, number, data) })
+	}
+	one, two, end := randomBytes(5000, 60), randomBytes(200_001, 61), randomBytes(3000, 62)
+	whole := slices.Concat(one, two)
+	written := slices.Clone(whole)
+	copy(written[4990:], end[:10])
+	over := slices.Clone(written)
+	copy(over[5000:], end[10:30])
+	appended := slices.Concat(over[:100_000], end)
+	return []crashStep{
+		stepPut(rootRef, "a", 10, 1),
+		begin,
+		part(1, one),
+		stepDisk("checkpoint", func(d *Disk) error { return d.Checkpoint(ctx, "", "p") }, func(w world) { w[point] = maps.Clone(w[rootRef]) }),
+		part(2, end),
+		part(2, two),
+		part(3, one),
+		{"complete", func(e *env) error {
+			parts := []Part{{Number: 1, MD5: md5.Sum(one)}, {Number: 2, MD5: md5.Sum(two)}}
+			_, err := e.root().CompleteMultipart(ctx, "m", id, parts, PutOptions{})
+			return err
+		}, func(w world) { w[rootRef]["m"] = digest(whole) }},
+		stepInode(rootRef, "write", "m", written, func(v *View, ino Ino) error {
+			_, err := v.WriteAt(ctx, ino, end[:10], 4990, 0)
+			return err
+		}),
+		stepInode(rootRef, "write", "m", over, func(v *View, ino Ino) error {
+			_, err := v.WriteAt(ctx, ino, end[10:30], 5000, 0)
+			return err
+		}),
+		stepInode(rootRef, "truncate", "m", over[:100_000], func(v *View, ino Ino) error {
+			size := int64(100_000)
+			_, err := v.SetAttr(ctx, ino, SetAttr{Size: &size})
+			return err
+		}),
+		{"append", func(e *env) error {
+			_, err := e.root().Append(ctx, "m", end, PutOptions{})
+			return err
+		}, func(w world) { w[rootRef]["m"] = digest(appended) }},
+		stepRemove(rootRef, "m"),
+		begin,
+		part(1, one),
+		stepQuiet("abort", func(e *env) {
+			if err := e.root().AbortMultipart(ctx, "m", id); err != nil {
+				e.t.Fatal(err)
+			}
+		}),
+		stepDisk("delete checkpoint", func(d *Disk) error { return d.DeleteCheckpoint(ctx, "", "p", DeleteOptions{}) }, func(w world) { delete(w, point) }),
+		stepQuiet("many parts", func(e *env) { many = manyParts(e.t, e.root(), "n", 40) }),
+		{"complete", func(e *env) error {
+			_, err := e.root().CompleteMultipart(ctx, "n", many.id, many.parts, PutOptions{})
+			return err
+		}, func(w world) { w[rootRef]["n"] = digest(listed) }},
+		stepRemove(rootRef, "n"), // in several steps
+		stepQuiet("jobs and compaction", (*env).collect),
+	}
+}
+
+func TestPowerCuts(t *testing.T) { runPowerCuts(t, crashScript(), false, 60) }
+
+func TestPowerCutsOfParts(t *testing.T) { runPowerCuts(t, partsScript(), true, 30) }
+
+// runPowerCuts runs a script, with at least so many power cuts.
+func runPowerCuts(t *testing.T, steps []crashStep, fsck bool, atLeast int) {
 	mem := crashfs.New()
-	c := &powerCut{t: t, mem: mem, rng: rand.New(rand.NewPCG(1, 2)), steps: crashScript(),
+	c := &powerCut{t: t, mem: mem, rng: rand.New(rand.NewPCG(1, 2)), steps: steps, fsck: fsck,
 		bo: blob.Options{Dir: "blob", PreallocateBytes: -1, SegmentBytes: 8 << 20}}
 	e := &env{t: t, fs: errorfs.Wrap(mem, c), bo: c.bo, opts: Options{NoCompaction: true, GatherMax: -1}}
 	e.bo.FS = e.fs
@@ -318,7 +401,7 @@ func TestPowerCuts(t *testing.T) {
 	}
 	e.audit(t, testDisk)
 	e.close()
-	if c.cuts < 60 {
+	if c.cuts < atLeast {
 		t.Errorf("only %d power cuts", c.cuts)
 	}
 	t.Logf("%d power cuts", c.cuts)
