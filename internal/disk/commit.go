@@ -83,6 +83,9 @@ func (d *Disk) submit(ctx context.Context, o *op) error {
 		return errs.E("update", "", errs.Canceled, err)
 	}
 	o.done = make(chan struct{})
+	if o.v != nil {
+		d.store.ops.Add(1)
+	}
 	c := &d.committer
 	c.mu.Lock()
 	c.queue = append(c.queue, o)

@@ -38,7 +38,7 @@ func (j job) key() []byte {
 	return binary.BigEndian.AppendUint32(k, uint32(j.epoch))
 }
 
-// jobRunner runs jobs one after the other.
+// jobRunner runs jobs one after the other; long ones take turns.
 type jobRunner struct {
 	s      *Store
 	ctx    context.Context
@@ -51,11 +51,16 @@ type jobRunner struct {
 	wake    chan struct{} // capacity 1
 	idle    *sync.Cond    // on mu: nothing queued and nothing running
 	busy    bool
+	waiters int
 	started bool
+
+	hurry chan struct{} // capacity 1: somebody waits for the jobs' end
+	pace  pacer
 }
 
 func newJobRunner(s *Store) *jobRunner {
-	r := &jobRunner{s: s, queued: map[job]bool{}, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	r := &jobRunner{s: s, queued: map[job]bool{}, wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1), ended: make(chan struct{})}
+	r.pace.next = map[job][]byte{}
 	r.idle = sync.NewCond(&r.mu)
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
@@ -90,7 +95,8 @@ func (r *jobRunner) add(j job) {
 	}
 }
 
-// Wait returns when no background job is left, or ctx ends.
+// Wait returns when no background job is left, or ctx ends. Meanwhile jobs do
+// not hold back.
 func (s *Store) Wait(ctx context.Context) error {
 	r := s.jobs
 	stop := context.AfterFunc(ctx, func() {
@@ -101,6 +107,12 @@ func (s *Store) Wait(ctx context.Context) error {
 	defer stop()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.waiters++
+	defer func() { r.waiters-- }()
+	select {
+	case r.hurry <- struct{}{}:
+	default:
+	}
 	for (len(r.queue) > 0 || r.busy) && ctx.Err() == nil && r.ctx.Err() == nil {
 		r.idle.Wait()
 	}
@@ -117,7 +129,13 @@ func (r *jobRunner) run() {
 		if !ok {
 			return
 		}
+		r.pace.steps = 0
 		err := r.s.runJob(r.ctx, j)
+		if errors.Is(err, errTurn) {
+			r.add(j)
+			continue
+		}
+		delete(r.pace.next, j)
 		if err != nil && r.ctx.Err() == nil {
 			r.s.opts.Logger.Error("a background job failed; it will be tried again", "job", string(j.kind), "disk", j.disk.String(), "err", err)
 			time.AfterFunc(retryAfter, func() { r.add(j) })
@@ -250,6 +268,7 @@ func (s *Store) removeDisk(ctx context.Context, id ID) error {
 		if len(keys) == 0 {
 			break
 		}
+		begun := time.Now()
 		last := append(keys[len(keys)-1], 0)
 		err = s.kv.Update(ctx, func(tx kv.Txn) error { return tx.DeleteRange(lo, last) })
 		if err != nil {
@@ -261,6 +280,9 @@ func (s *Store) removeDisk(ctx context.Context, id ID) error {
 				return err
 			}
 			s.blob.AddDead(x.loc)
+		}
+		if err := s.jobs.rest(ctx, time.Since(begun)); err != nil {
+			return err
 		}
 	}
 	return s.kv.Update(ctx, func(tx kv.Txn) error {

@@ -31,7 +31,7 @@ func (d *Disk) settle(ctx context.Context, j job) error {
 	}
 	d.mu.Unlock()
 	if !done {
-		if err := d.settleVersions(ctx, l, j.epoch+1, until); err != nil {
+		if err := d.settleVersions(ctx, j, l, j.epoch+1, until); err != nil {
 			return err
 		}
 		if err := d.settleDead(ctx, l, j.epoch+1, until); err != nil {
@@ -91,38 +91,102 @@ func (d *Disk) removeIfUnused(l *layerState) {
 }
 
 // settleVersions goes over the rows that changed in epochs [from, until].
-func (d *Disk) settleVersions(ctx context.Context, l *layerState, from, until epoch) error {
+func (d *Disk) settleVersions(ctx context.Context, j job, l *layerState, from, until epoch) error {
 	lo := layerEpochKey(d.id, tabChange, l.id, from)
 	hi := layerEpochKey(d.id, tabChange, l.id, until+1)
 	head := len(lo)
+	if next := d.store.jobs.pace.next[j]; next != nil { // the last turn came this far
+		lo = next
+	}
 	for {
-		keys, _, err := d.firstRows(ctx, lo, hi, stepRows)
-		if err != nil || len(keys) == 0 {
-			return err
-		}
-		done := 0 // rows of keys that are settled
-		err = d.onLayer(ctx, l.id, func(t *txn) error {
-			for done = 0; done < len(keys); done++ {
-				whole, err := t.settleRow(keys[done][head:])
-				if err != nil || !whole {
-					return err
-				}
-			}
-			return nil
-		})
+		keys, next, err := d.unsettled(ctx, l, lo, hi)
 		if err != nil {
 			return err
 		}
-		if done > 0 {
-			lo = append(keys[done-1], 0)
+		done := 0 // rows of keys that are settled
+		if len(keys) > 0 {
+			err = d.step(ctx, l.id, func(t *txn) error {
+				for done = 0; done < len(keys); done++ {
+					whole, err := t.settleRow(keys[done][head:])
+					if err != nil || !whole {
+						return err
+					}
+				}
+				return nil
+			})
+		} else {
+			err = ctx.Err()
 		}
-		if err := ctx.Err(); err != nil {
+		if err != nil && !errors.Is(err, errTurn) {
 			return err
 		}
-		if d.layerGone(l.id) {
+		if done == len(keys) {
+			lo = next
+		} else if done > 0 {
+			lo = append(keys[done-1], 0)
+		}
+		if err == nil && (lo == nil || d.layerGone(l.id)) {
 			return nil
 		}
+		if err != nil {
+			if lo == nil {
+				lo = hi
+			}
+			d.store.jobs.pace.next[j] = lo
+			return err
+		}
 	}
+}
+
+// unsettled finds rows of the change index, from lo on, that have something to
+// settle: it is looked for outside of transactions, which others wait for.
+// next is where to go on; nil: nowhere.
+func (d *Disk) unsettled(ctx context.Context, l *layerState, lo, hi []byte) (keys [][]byte, next []byte, err error) {
+	d.mu.Lock()
+	chain := d.chainLocked(l.id, maxEpoch)
+	now := layerState{parent: l.parent, epoch: l.epoch, pins: l.pins}
+	d.mu.Unlock()
+	head := len(layerEpochKey(d.id, tabChange, l.id, 0))
+	err = d.store.kv.View(ctx, func(k kv.Reader) error {
+		keys, next = nil, nil
+		r := &reader{}
+		r.init(k, d.id, chain)
+		it := k.Scan(lo, hi)
+		defer it.Close()
+		for n := 0; it.Next(); n++ {
+			if n == scanRows || len(keys) == stepRows {
+				next = append([]byte(nil), it.Key()...)
+				break
+			}
+			if len(it.Key()) == head {
+				continue
+			}
+			any, err := r.superseded(&now, it.Key()[head:])
+			if err != nil {
+				return err
+			}
+			if any {
+				keys = append(keys, append([]byte(nil), it.Key()...))
+			}
+		}
+		return it.Err()
+	})
+	return keys, next, err
+}
+
+// scanRows is how many rows a job looks at in one snapshot.
+const scanRows = 1000
+
+// superseded tells whether a row has a version that nothing sees, or a
+// whiteout at its end, which may hide nothing any more.
+func (r *reader) superseded(l *layerState, body []byte) (bool, error) {
+	vs, err := r.versions(r.chain[0].layer, body)
+	for i, v := range vs {
+		if i > 0 && !l.pinned(v.epoch, vs[i-1].epoch) || i == len(vs)-1 && v.whiteout {
+			return true, err
+		}
+	}
+	return false, err
 }
 
 // settleBudget is how many mutations a step of settling makes.
@@ -176,16 +240,20 @@ func (t *txn) dropVersion(body []byte, v version) error {
 	return t.dropOld(body, v.epoch)
 }
 
+// deadRows is how many extents of a dead list a step frees: each costs two
+// mutations.
+const deadRows = 40
+
 // settleDead goes over the extents that were dropped in epochs [from, until].
 func (d *Disk) settleDead(ctx context.Context, l *layerState, from, until epoch) error {
 	lo := layerEpochKey(d.id, tabDead, l.id, from)
 	hi := layerEpochKey(d.id, tabDead, l.id, until+1)
 	for {
-		keys, values, err := d.firstRows(ctx, lo, hi, 24)
+		keys, values, err := d.firstRows(ctx, lo, hi, deadRows)
 		if err != nil || len(keys) == 0 {
 			return err
 		}
-		err = d.onLayer(ctx, l.id, func(t *txn) error {
+		err = d.step(ctx, l.id, func(t *txn) error {
 			for i, k := range keys {
 				if err := t.settleExtent(k, values[i]); err != nil {
 					return err
@@ -244,39 +312,97 @@ func (d *Disk) removeLayer(ctx context.Context, j job) error {
 	return d.exclusive(ctx, func(t *txn) error { return t.removeLayerRows(l, j) })
 }
 
+// chunkRows is a run of chunk rows of a layer that is removed.
+type chunkRows struct {
+	lo, next []byte   // what it spans; next nil: there are none
+	extents  []uint64 // born in the layer
+	inline   int64    // bytes in the rows themselves
+}
+
 // freeLayerData frees the extents born in a layer that its chunk rows name.
 func (d *Disk) freeLayerData(ctx context.Context, l *layerState) error {
 	h := append(metaHeader(d.id, l.id), kindData)
 	lo, hi := h, afterPrefix(h)
 	for {
-		keys, values, err := d.firstRows(ctx, lo, hi, 1)
-		if err != nil || len(keys) == 0 {
+		c, err := d.chunkRows(ctx, l.id, lo, hi)
+		if err != nil || c.next == nil {
 			return err
 		}
-		err = d.onLayer(ctx, l.id, func(t *txn) error {
-			if err := t.tx.Delete(keys[0]); err != nil || len(values[0]) == 0 || values[0][0] == tagParts {
-				return err
-			}
-			c, err := decodeChunk(values[0])
-			if err != nil {
-				return err
-			}
-			t.addUsage(l.id, -int64(len(c.inline)), 0)
-			var ids []uint64
-			for _, r := range c.refs {
-				ids = append(ids, r.id)
-			}
-			for _, id := range (&chunk{}).stillNamed(ids) {
+		err = d.step(ctx, l.id, func(t *txn) error {
+			t.addUsage(l.id, -c.inline, 0)
+			for _, id := range c.extents {
 				if err := t.freeOwn(id); err != nil {
 					return err
 				}
 			}
-			return nil
+			return t.tx.DeleteRange(c.lo, c.next)
 		})
-		if err = errors.Join(err, ctx.Err()); err != nil {
+		if err != nil {
 			return err
 		}
+		lo = c.next
 	}
+}
+
+// freeExtents is how many extents a step frees: each costs one mutation.
+const freeExtents = 80
+
+// chunkRows reads chunk rows of a layer, as many as one step can free. Nobody
+// else changes rows of a layer that is removed.
+func (d *Disk) chunkRows(ctx context.Context, l layer, lo, hi []byte) (c chunkRows, err error) {
+	err = d.store.kv.View(ctx, func(k kv.Reader) error {
+		c = chunkRows{lo: lo}
+		it := k.Scan(lo, hi)
+		defer it.Close()
+		for n := 0; n < scanRows && it.Next(); n++ {
+			v := it.Value()
+			var ch chunk
+			if len(v) > 0 && v[0] != tagParts {
+				var err error
+				if ch, err = decodeChunk(v); err != nil {
+					return err
+				}
+			}
+			own, err := ownExtents(k, d.id, l, &ch)
+			if err != nil {
+				return err
+			}
+			if n > 0 && len(c.extents)+len(own) > freeExtents {
+				break
+			}
+			c.extents = append(c.extents, own...)
+			c.inline += int64(len(ch.inline))
+			c.next = append(append(c.next[:0], it.Key()...), 0)
+		}
+		return it.Err()
+	})
+	return c, err
+}
+
+// ownExtents lists what a chunk names of the extents born in a layer that are
+// still there.
+func ownExtents(k kv.Reader, id ID, l layer, c *chunk) (own []uint64, err error) {
+	var ids []uint64
+	for _, ref := range c.refs {
+		ids = append(ids, ref.id)
+	}
+	for _, e := range (&chunk{}).stillNamed(ids) {
+		v, ok, err := k.Get(idKey(id, tabExtent, e))
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			continue
+		}
+		x, err := decodeExtent(v)
+		if err != nil {
+			return nil, err
+		}
+		if x.layer == l {
+			own = append(own, e)
+		}
+	}
+	return own, nil
 }
 
 // freeOwn frees an extent if it was born in the layer and is still there:
@@ -296,11 +422,11 @@ func (t *txn) freeOwn(id uint64) error {
 // freeListed frees the extents on a dead list.
 func (d *Disk) freeListed(ctx context.Context, l *layerState, lo, hi []byte) error {
 	for {
-		keys, _, err := d.firstRows(ctx, lo, hi, 24)
+		keys, _, err := d.firstRows(ctx, lo, hi, deadRows)
 		if err != nil || len(keys) == 0 {
 			return err
 		}
-		err = d.onLayer(ctx, l.id, func(t *txn) error {
+		err = d.step(ctx, l.id, func(t *txn) error {
 			for _, k := range keys {
 				if err := t.freeOwn(binary.BigEndian.Uint64(k[len(k)-8:])); err != nil {
 					return err

@@ -46,6 +46,8 @@ type Options struct {
 	// MiB; negative: it does not run.
 	ScrubRate int64
 
+	turnSteps int // of a job, before others have their turn. 0: defaultTurn
+
 	// NoCompaction leaves compaction to calls of Compact.
 	NoCompaction bool
 }
@@ -81,6 +83,9 @@ func (o *Options) ensureDefaults() {
 	if o.UploadMemory == 0 {
 		o.UploadMemory = DefaultUploadMemory
 	}
+	if o.turnSteps == 0 {
+		o.turnSteps = defaultTurn
+	}
 	if o.GatherMax == 0 {
 		o.GatherMax = DefaultGather
 	}
@@ -96,6 +101,7 @@ type Store struct {
 	buffers *bufferPool
 	rows    *rowCache
 	filters *filterSet
+	ops     atomic.Uint64 // operations that somebody waits for: jobs give way to them
 
 	disks sync.Map   // ID -> *Disk: open ones
 	mu    sync.Mutex // serializes opening, creating and deleting disks

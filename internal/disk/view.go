@@ -140,6 +140,7 @@ func (v *View) read(ctx context.Context, fn func(r *reader) error) error {
 	if v.disk.gone.Load() {
 		return errs.New("open", v.disk.id.String(), errs.NoDisk, "the disk was deleted")
 	}
+	v.disk.store.ops.Add(1)
 	at := v.disk.store.rows.commits.Load()
 	return v.disk.store.kv.View(ctx, func(k kv.Reader) error {
 		// Again, now that there is a snapshot: what was there when it was
