@@ -20,10 +20,11 @@ const startTimeout = 90 * time.Second
 // options of a server; the zero value is an HTTP server in a directory of
 // its own.
 type options struct {
-	https bool
-	data  string   // "": a temporary directory
-	flags []string // further flags of serve
-	mount string   // "": none; where a file system of mountSize is mounted for the server alone
+	https   bool
+	onePort bool     // both doors on one port
+	data    string   // "": a temporary directory
+	flags   []string // further flags of serve
+	mount   string   // "": none; where a file system of mountSize is mounted for the server alone
 }
 
 // server is a running `atoll serve`.
@@ -69,7 +70,12 @@ func (s *server) start() {
 }
 
 func (s *server) tryStart() error {
-	args := []string{"serve", "--data", s.data, "--s3-addr", "127.0.0.1:0", "--control-addr", "127.0.0.1:0", "--json"}
+	args := []string{"serve", "--data", s.data, "--json"}
+	if s.o.onePort {
+		args = append(args, "--listen", "127.0.0.1:0")
+	} else {
+		args = append(args, "--s3-addr", "127.0.0.1:0", "--control-addr", "127.0.0.1:0")
+	}
 	if s.o.https {
 		args = append(args, "--tls-cert", certs.certFile, "--tls-key", certs.keyFile)
 	}
