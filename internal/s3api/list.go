@@ -167,11 +167,9 @@ func (q *request) closeList(b []byte, l *listQuery, entries []disk.ListEntry, mo
 			b = l.element(b, "Key", e.Key)
 			b = append(b, "<LastModified>"...)
 			b = appendISO(b, e.Attr.Mtime)
-			b = append(b, "</LastModified><ETag>&quot;"...)
-			n := len(b)
+			b = append(b, "</LastModified><ETag>"...)
 			b = objmeta.AppendETag(b, &e.Attr)
-			b = append(b[:n], b[n+1:len(b)-1]...) // without its quotes
-			b = append(b, "&quot;</ETag><Size>"...)
+			b = append(b, "</ETag><Size>"...)
 			b = strconv.AppendInt(b, e.Attr.Size, 10)
 			b = append(b, "</Size>"...)
 			b = append(b, owner...)

@@ -14,7 +14,9 @@ const (
 // appendXML appends s as character data. What XML 1.0 can't carry (control
 // characters, U+FFFE, U+FFFF, bytes that are not UTF-8) becomes U+FFFD: the
 // document stays well-formed, and who needs such keys asks for
-// encoding-type=url.
+// encoding-type=url. Quotes stay as they are: nothing here is in an attribute,
+// and parsers that count entities (fast-xml-parser allows 1,000) would refuse
+// a page of quoted ETags.
 func appendXML(b []byte, s string) []byte {
 	last := 0
 	for i := 0; i < len(s); {
@@ -51,10 +53,6 @@ func xmlEscape(c byte) string {
 		return "&lt;"
 	case '>':
 		return "&gt;"
-	case '"':
-		return "&quot;"
-	case '\'':
-		return "&#39;"
 	case '\t':
 		return "&#x9;"
 	case '\n':
