@@ -130,5 +130,5 @@ func (a *api) view(c *call) (*disk.View, error) {
 		return nil, err
 	}
 	v, err := d.View(c.r.Context(), c.ref)
-	return v, refError(err, c.ref)
+	return v, missingRef(c.r.Context(), d, err, c.ref)
 }

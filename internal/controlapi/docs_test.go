@@ -230,6 +230,8 @@ func writeRoute(b *strings.Builder, rt *route) {
 	switch {
 	case rt.do.raw != "" && rt.method == http.MethodHead:
 		fmt.Fprintf(b, "Answer: %s without a body.", done)
+	case rt.do.raw != "" && rt.do.out != nil:
+		fmt.Fprintf(b, "Answer: %s with `%s`, or %s.", done, rt.do.raw, typeWords(rt.do.out))
 	case rt.do.raw != "":
 		fmt.Fprintf(b, "Answer: %s with `%s`.", done, rt.do.raw)
 	case rt.do.out != nil:

@@ -92,6 +92,12 @@ func newBench(t *testing.T) *bench {
 			return ServerInfo{Version: "v1", Region: "aws-us-east-1", S3Endpoint: "http://127.0.0.1:9000",
 				PublicURL: "http://127.0.0.1:8080", S3Profile: "contract"}
 		},
+		RotateKey: func(_ context.Context, key string) (string, error) {
+			if key != "" {
+				return "", nil
+			}
+			return "/data/master.key", nil
+		},
 		Backup:   func(_ context.Context, dir string) error { b.backupDir = dir; return b.backupErr },
 		Ready:    func() error { return b.notReady },
 		Registry: prometheus.NewRegistry(), Log: slog.New(slog.NewTextHandler(b.log, nil)), MaxBody: 4096,

@@ -193,12 +193,22 @@ func (rt *route) pages() bool {
 // success describes the answer of a route that did what was asked.
 func (s *schemas) success(rt *route) object {
 	res := object{"description": "Done."}
-	if rt.do.raw != "" {
-		if rt.method != http.MethodHead {
-			res["content"] = object{rt.do.raw: object{}}
-		}
+	if rt.method == http.MethodHead {
 		return res
 	}
+	content := object{}
+	if rt.do.raw == "" || rt.do.out != nil {
+		content = jsonContent(s.envelope(rt))
+	}
+	if rt.do.raw != "" {
+		content[rt.do.raw] = object{}
+	}
+	res["content"] = content
+	return res
+}
+
+// envelope describes the frame of a route's data.
+func (s *schemas) envelope(rt *route) object {
 	props, required := object{"success": object{"const": true}}, []string{"success"}
 	if rt.do.out != nil {
 		props["data"] = s.of(rt.do.out)
@@ -207,8 +217,7 @@ func (s *schemas) success(rt *route) object {
 	if rt.pages() {
 		props["nextCursor"] = object{"type": "string", "description": "the parameter cursor of the next page; missing on the last one"}
 	}
-	res["content"] = jsonContent(object{"type": "object", "properties": props, "required": required})
-	return res
+	return object{"type": "object", "properties": props, "required": required}
 }
 
 // descriptionRoutes serve the description.
