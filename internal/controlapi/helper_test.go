@@ -237,3 +237,34 @@ func (b *bench) makeDisk(name string) string {
 	b.t.Helper()
 	return b.want(201, "", "POST", "/api/disks", `{"name":"`+name+`","authMethods":[]}`).data(b.t)["diskId"].(string)
 }
+
+// wantText is want, with the words of the error.
+func (b *bench) wantText(status int, code, text, method, target, body string) {
+	b.t.Helper()
+	if r := b.want(status, code, method, target, body); r.env.Error != text {
+		b.t.Errorf("%s %s %s: %q, want %q", method, target, body, r.env.Error, text)
+	}
+}
+
+// put writes a file to a branch of a disk.
+func (b *bench) put(id, branch, path, contents string) {
+	b.t.Helper()
+	d, err := b.core.Disk(b.t.Context(), diskID(b.t, id))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	v, err := d.View(b.t.Context(), disk.Ref{Branch: branch})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	u, err := v.NewUpload(b.t.Context(), int64(len(contents)))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err = u.Write([]byte(contents)); err == nil {
+		_, err = u.Commit(b.t.Context(), path, disk.PutOptions{})
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
