@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -213,6 +215,38 @@ func TestListDisks(t *testing.T) {
 		if strings.Join(got, ",") != strings.Join(names, ",") {
 			t.Fatalf("pages of %d: %v", size, got)
 		}
+	}
+}
+
+func TestDisksByID(t *testing.T) {
+	c, _ := newCatalog(t)
+	var ids []disk.ID
+	for i := range 9 {
+		ids = append(ids, mustCreate(t, c, fmt.Sprint("disk-", i)).ID)
+	}
+	if err := c.DeleteDisk(ctx, ids[4]); err != nil {
+		t.Fatal(err)
+	}
+	ids = slices.Delete(ids, 4, 5)
+	slices.Sort(ids)
+	for _, size := range []int{1, 3, 8, 9} {
+		var got []disk.ID
+		for behind, more := disk.ID(0), true; more; {
+			page, m, err := c.DisksByID(ctx, behind, size)
+			if err != nil || len(page) == 0 || len(page) > size {
+				t.Fatalf("a page of %d behind %v: %d disks, %v", size, behind, len(page), err)
+			}
+			for _, d := range page {
+				got = append(got, d.ID)
+			}
+			behind, more = got[len(got)-1], m
+		}
+		if !slices.Equal(got, ids) {
+			t.Fatalf("pages of %d: %v, want %v", size, got, ids)
+		}
+	}
+	if page, more, err := c.DisksByID(ctx, math.MaxUint64, 5); len(page) != 0 || more || err != nil {
+		t.Errorf("behind the last id there can be: %v, %v, %v", page, more, err)
 	}
 }
 

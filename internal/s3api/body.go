@@ -62,7 +62,7 @@ func (q *request) openBody(b *body, limit int64, tooLarge error) (err error) {
 	if b.wantMD5, err = q.contentMD5(); err != nil {
 		return err
 	}
-	if q.op != OpCompleteMultipartUpload { // whose checksum is the object's
+	if q.op != OpCreateMultipartUpload && q.op != OpCompleteMultipartUpload { // they speak of the object's checksum
 		if b.sum, err = q.requestChecksum(q.payload.Kind == sigv4.PayloadUnsignedTrailer || q.payload.Trailer); err != nil {
 			return err
 		}

@@ -166,6 +166,7 @@ func TestProfiles(t *testing.T) {
 		extended       string // code with it
 	}{
 		{"GET", "/", nil, 405, "MethodNotAllowed", errListBuckets.Message, ""},
+		{"PUT", a + "/k?append=true", nil, 501, "NotImplemented", "Appending is not implemented; write the whole object.", ""},
 		{"PUT", a + "/k", []string{"X-Amz-Copy-Source", a + "/nothing"}, 501, "NotImplemented", errCopy.Message, "NoSuchKey"},
 		{"POST", a + "/k?uploads", nil, 501, "NotImplemented", uploads, ""},
 		{"GET", a + "?uploads", nil, 501, "NotImplemented", uploads, ""},

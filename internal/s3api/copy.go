@@ -13,8 +13,10 @@ import (
 var (
 	errCopyItself = badRequest("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata. " +
 		"Set x-amz-metadata-directive: REPLACE.")
-	errCopyBody = badRequest("A copy is made of its source and can't have a body.")
-	errCopyDir  = badRequest("A directory (a key that ends in '/') can be copied to a directory only, and a file to a file.")
+	errCopyBody     = badRequest("A copy is made of its source and can't have a body.")
+	errCopyDir      = badRequest("A directory (a key that ends in '/') can be copied to a directory only, and a file to a file.")
+	errCopyTooLarge = badRequest("The specified copy source is larger than the maximum allowable size for a copy source: 5368709120. " +
+		"Copy it in parts (UploadPartCopy).")
 	errChanged  = errors.New("the source was changed meanwhile")
 	errCopyBusy = &apiError{Status: http.StatusConflict, Code: "OperationAborted",
 		Message: "The source of the copy is being changed. Try again."}
@@ -24,8 +26,8 @@ var (
 // between the look at its metadata and the copy.
 const copyTries = 8
 
-// copyObject puts a copy of an object in place of another, whatever its size
-// without copying bytes.
+// copyObject puts a copy of an object, of one version of it, in place of
+// another.
 func (h *Handler) copyObject(q *request) error {
 	if err := q.checkPutHeaders(); err != nil {
 		return err
@@ -92,6 +94,9 @@ func (q *request) copyFile(path string, from *disk.View, fromPath string, src *d
 	} else {
 		o.Meta, o.ContentMeta = src.Meta, src.ContentMeta
 	}
+	if src.Size > maxObject {
+		return disk.Attr{}, errCopyTooLarge
+	}
 	check := func(now *disk.Attr) error {
 		if now.Ino != src.Ino || now.Version != src.Version || !now.Ctime.Equal(src.Ctime) {
 			return errChanged
@@ -102,9 +107,10 @@ func (q *request) copyFile(path string, from *disk.View, fromPath string, src *d
 }
 
 // withEncoding is what a file's ContentMeta becomes with the Content-Encoding
-// of another: all else that is said of the contents stays true.
+// of another: all else that is said of the contents stays true. It is never
+// nil, which would mean the source's to the core.
 func withEncoding(src, encoding []byte) ([]byte, error) {
-	out := append([]byte(nil), encoding...)
+	out := append([]byte{}, encoding...)
 	m := objmeta.Read(src)
 	for m.Next() {
 		if m.Tag != objmeta.TagContentEncoding {
