@@ -19,6 +19,7 @@ type auditor struct {
 	extents map[uint64]extent
 	named   map[uint64]bool // by chunk versions, live lists and dead lists
 	bytes   map[layer]int64
+	kept    map[layer]int64 // by pins only
 }
 
 // audit waits for the jobs and checks a disk's rows. It wants no open handles
@@ -33,7 +34,7 @@ func (e *env) audit(t tester, id ID) {
 		t.Fatal(err)
 	}
 	err = e.kv.View(ctx, func(r kv.Reader) error {
-		a := auditor{t: t, r: r, d: d, extents: map[uint64]extent{}, named: map[uint64]bool{}, bytes: map[layer]int64{}}
+		a := auditor{t: t, r: r, d: d, extents: map[uint64]extent{}, named: map[uint64]bool{}, bytes: map[layer]int64{}, kept: map[layer]int64{}}
 		if a.layers, err = loadLayers(r, id); err != nil {
 			return err
 		}
@@ -97,7 +98,11 @@ func (a *auditor) eachVersion(fn func(l layer, body string, e epoch, v []byte) e
 }
 
 func (a *auditor) chunks() error {
+	last := ""
 	return a.eachVersion(func(l layer, body string, _ epoch, v []byte) error {
+		at := fmt.Sprint(l, body)
+		old := at == last
+		last = at
 		if body[0] != kindData || len(v) == 0 {
 			return nil
 		}
@@ -110,6 +115,9 @@ func (a *auditor) chunks() error {
 			return err
 		}
 		a.bytes[l] += int64(len(c.inline))
+		if old {
+			a.kept[l] += int64(len(c.inline))
+		}
 		for _, ref := range c.refs {
 			x, ok := a.extents[ref.id]
 			if !ok {
@@ -137,6 +145,7 @@ func (a *auditor) dead() error {
 			return fmt.Errorf("the dead list of layer %d keeps extent %d (%d to %d), which no pin needs", l, id, x.birth, death)
 		}
 		a.named[id] = true
+		a.kept[l] += x.loc.Length
 		return nil
 	})
 	if err != nil {
@@ -155,6 +164,9 @@ func (a *auditor) usage() error {
 	for id, l := range a.layers {
 		if l.usage.bytes != a.bytes[id] {
 			return fmt.Errorf("usage of layer %d says %d bytes, the rows have %d", id, l.usage.bytes, a.bytes[id])
+		}
+		if !l.hidden && l.usage.retained != a.kept[id] {
+			return fmt.Errorf("usage of layer %d says %d bytes are kept by pins only, the rows have %d", id, l.usage.retained, a.kept[id])
 		}
 		total += l.usage.bytes
 		if mem := a.d.layerUsage(id); mem != l.usage {
@@ -234,8 +246,8 @@ func (a *auditor) versions() error {
 	}
 	for s, vs := range all {
 		l := a.layers[s.l]
-		if l.hidden {
-			continue
+		if l.hidden && vs[0].epoch > l.newestPin() {
+			return fmt.Errorf("hidden layer %d keeps versions %v of %q, pins are %v", s.l, vs, s.body, l.pins)
 		}
 		for i, v := range vs {
 			if i > 0 && !l.pinned(v.epoch, vs[i-1].epoch) {

@@ -117,6 +117,7 @@ func (s *Summary) Clean() bool { return s.Errors+s.Warnings == s.Repaired }
 func Check(ctx context.Context, o CheckOptions) (Summary, error) {
 	c := &checker{ctx: ctx, o: o, disks: map[ID]*diskCheck{}}
 	c.checkDisks()
+	c.checkBranchIDs()
 	for _, id := range c.order {
 		c.disks[id].checkRows()
 	}
@@ -210,9 +211,12 @@ type diskCheck struct {
 	id   ID
 	disk *Disk // not open: layers only
 
-	branches map[uint32]branchRow
-	settling map[layer]bool // a job will drop versions and extents
-	removing map[layer]bool // a job will drop everything
+	branches map[uint32]*branchState
+	settling map[layer]bool  // a job will drop versions and extents
+	removing map[layer]bool  // a job will drop everything
+	queued   map[layer]bool  // a job will free or trim it
+	emptying map[uint32]bool // branches whose checkpoints a job will drop
+	old      bool            // the rows are of format 1: its upgrade is yet to come
 	counter  uint64
 	top      uint64 // largest id in use
 	damaged  bool   // some row could not be understood
@@ -223,16 +227,17 @@ type diskCheck struct {
 	unnamed  bitset // data ids (and inodes of xattrs) that are staged or to be freed
 
 	inline map[layer]int64 // bytes in chunk rows
+	kept   map[layer]int64 // bytes that only pins keep
 	stored map[layer]int64 // bytes of extents born in a layer
 	files  map[level]int64 // inodes of a view that was walked
 	noted  map[level]int64 // what the rows of checkpoints say of that
 }
 
 func newDiskCheck(c *checker, id ID) *diskCheck {
-	d := &diskCheck{c: c, id: id, branches: map[uint32]branchRow{}, settling: map[layer]bool{}, removing: map[layer]bool{},
-		inline: map[layer]int64{}, stored: map[layer]int64{},
+	d := &diskCheck{c: c, id: id, branches: map[uint32]*branchState{}, settling: map[layer]bool{}, removing: map[layer]bool{},
+		emptying: map[uint32]bool{}, queued: map[layer]bool{}, inline: map[layer]int64{}, kept: map[layer]int64{}, stored: map[layer]int64{},
 		files: map[level]int64{}, noted: map[level]int64{}}
-	d.disk = &Disk{id: id, layers: map[layer]*layerState{}}
+	d.disk = &Disk{id: id, layers: map[layer]*layerState{}, points: map[level]*point{}}
 	return d
 }
 

@@ -161,7 +161,10 @@ func (d *diskCheck) checkUsage(l *layerState, freed int64) {
 			d.problem(Warning, l.id, ProblemUsage, "a checkpoint at epoch %d says it has %d files, there are %d", e, says, d.files[at])
 		}
 	}
-	sum := usageRow{bytes: d.inline[l.id] + d.stored[l.id], files: l.usage.files}
+	sum := usageRow{bytes: d.inline[l.id] + d.stored[l.id], files: l.usage.files, retained: d.kept[l.id]}
+	if l.hidden || d.old {
+		sum.retained = l.usage.retained
+	}
 	if n, ok := d.files[level{layer: l.id, epoch: l.epoch}]; ok && !l.hidden {
 		sum.files = n
 	}
@@ -171,7 +174,8 @@ func (d *diskCheck) checkUsage(l *layerState, freed int64) {
 		return
 	}
 	p := Problem{Severity: Warning, Disk: d.id, Layer: uint32(l.id), What: ProblemUsage}
-	p.Detail = fmt.Sprintf("the figures say %d bytes and %d files, there are %d and %d", l.usage.bytes, l.usage.files, sum.bytes, sum.files)
+	p.Detail = fmt.Sprintf("the figures say %d bytes, %d of them only for checkpoints and other branches, and %d files; there are %d, %d and %d",
+		l.usage.bytes, l.usage.retained, l.usage.files, sum.bytes, sum.retained, sum.files)
 	if d.c.o.Repair && !d.damaged && d.c.ctx.Err() == nil {
 		p.Repaired = d.update(func(tx kv.Txn) error { return tx.Set(layerKey(d.id, tabUsage, l.id), sum.row()) })
 	}

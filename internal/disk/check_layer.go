@@ -86,6 +86,9 @@ func (c *layerCheck) checkDead() {
 		case x.layer != c.l.id || x.birth != epoch(birth) || death <= x.birth || death > c.l.epoch:
 			c.d.problem(Error, c.l.id, ProblemContents, "the dead list and extent %d disagree on its birth", id)
 		}
+		if ok && !c.dead.has(id) {
+			c.d.kept[c.l.id] += x.loc.Length
+		}
 		c.dead.set(id)
 		c.d.named.set(id)
 	})
@@ -105,11 +108,16 @@ func (d *diskCheck) extentRow(r kv.Reader, id uint64) (x extent, ok bool) {
 // row checks one version. Versions of a body come newest first.
 func (c *layerCheck) row(r kv.Reader, body []byte, e epoch, v []byte) {
 	newest := !bytes.Equal(body, c.body)
-	seen := newest || c.l.pinned(e, c.epoch)
+	before := c.epoch
+	if newest {
+		before = maxEpoch
+	}
+	seen := newest && !c.l.hidden || c.l.pinned(e, before)
 	if newest {
 		c.oldest(r)
 		c.body = append(c.body[:0], body...)
-	} else if !seen && !c.d.settling[c.l.id] && !c.d.removing[c.l.id] {
+	}
+	if !seen && !c.d.settling[c.l.id] && !c.d.removing[c.l.id] {
 		c.d.problem(Warning, c.l.id, ProblemLeak, "version %d of row %q is seen by nothing", e, body)
 	}
 	if c.whiteout && !newest && len(v) == 0 {
@@ -204,6 +212,9 @@ func (c *layerCheck) chunk(r kv.Reader, body, v []byte, newest, seen bool) (err 
 	}
 	d, data := c.d, binary.BigEndian.Uint64(body[1:])
 	d.inline[c.l.id] += int64(len(ch.inline))
+	if !newest {
+		d.kept[c.l.id] += int64(len(ch.inline))
+	}
 	// Pinned versions may be of a file that was removed before the pin and
 	// whose contents were freed after it.
 	if newest && !c.l.hidden && !d.settling[c.l.id] && !d.damaged && c.lost != data &&
@@ -237,7 +248,7 @@ func (c *layerCheck) ref(r kv.Reader, ref *extentRef, data uint64, newest, seen 
 		wrong("it is younger than the row that names it")
 	case !own && !c.above(&x):
 		wrong("it belongs to a layer that is not above")
-	case own && newest && c.dead.has(ref.id):
+	case own && newest && !c.l.hidden && c.dead.has(ref.id):
 		wrong("it is on the list of what may be freed")
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"time"
 
 	"atoll/internal/kv"
 )
@@ -65,7 +64,7 @@ func (d *diskCheck) checkHeader() {
 }
 
 // knownTables are the letters that rows of a disk begin with, in order.
-var knownTables = [...]byte{tabHeader, tabBranch, tabChange, tabDeleg, tabCheckpt, tabLayer, tabMeta, tabName, tabCounter,
+var knownTables = [...]byte{tabHeader, tabBranch, tabChange, tabDeleg, tabPoint, tabOldPoint, tabLayer, tabMeta, tabName, tabCounter,
 	tabPin, tabQuota, tabReap, tabStaged, tabExtent, tabUsage, tabPart, tabUpload, tabDead, tabJob, tabOrphan}
 
 // checkTables looks for rows that belong to no table.
@@ -111,10 +110,10 @@ func (d *diskCheck) loadHistory() {
 		return nil
 	})
 	d.table(tabBranch, 4, func(k, v []byte) error {
-		var l, created uint64
-		name, err := unrow(v, &l, &created)
+		b, err := decodeBranch(binary.BigEndian.Uint32(k), v)
 		if err == nil {
-			d.branches[binary.BigEndian.Uint32(k)] = branchRow{name: string(name), layer: layer(l), created: time.Unix(0, int64(created))}
+			d.branches[b.num] = b
+			d.old = d.old || b.num == rootNum && b.id == 0
 		}
 		return err
 	})
@@ -128,147 +127,23 @@ func (d *diskCheck) loadHistory() {
 		return decodeUsage(v, &l.usage)
 	})
 	d.table(tabJob, 9, func(k, _ []byte) error {
-		l := layer(binary.BigEndian.Uint32(k[1:]))
+		n := binary.BigEndian.Uint32(k[1:])
+		l := layer(n)
 		switch jobKind(k[0]) {
 		case jobSettle:
 			d.settling[l] = true
+		case jobBranch:
+			d.emptying[n] = true
 		case jobLayer:
-			d.removing[l] = true
+			if s := d.disk.layers[l]; s != nil && len(s.pins) > 0 { // it will be trimmed
+				d.settling[l] = true
+			} else {
+				d.removing[l] = true
+			}
+			d.queued[l] = true
 		default:
 			return corrupt("job")
 		}
-		return nil
-	})
-}
-
-// checkPin checks that a pin's owner is there and names it.
-func (d *diskCheck) checkPin(l layer, e epoch, kind byte, owner []byte) {
-	if d.disk.layers[l] == nil {
-		d.problem(Error, l, ProblemHistory, "a pin names a layer that is not there")
-		return
-	}
-	var at, ep uint64
-	switch {
-	case kind == pinCheckpoint && len(owner) > 4:
-		v, ok := d.get(append(tableKey(d.id, tabCheckpt), owner...))
-		if ok {
-			_, _ = unrow(v, &at, &ep) // reported with its own table
-		}
-	case kind == pinChild && len(owner) == 4:
-		v, ok := d.get(layerKey(d.id, tabLayer, layer(binary.BigEndian.Uint32(owner))))
-		if ok {
-			_, _ = unrow(v, &at, &ep)
-		}
-	default:
-		d.bad(l, "a pin's key does not parse")
-		return
-	}
-	if layer(at) != l || epoch(ep) != e {
-		d.problem(Warning, l, ProblemHistory, "a pin of epoch %d has no owner", e)
-	}
-}
-
-// checkHistory compares layers, branches, names and checkpoints.
-func (d *diskCheck) checkHistory() {
-	heads := map[layer]uint32{}
-	for _, id := range sortedKeys(d.branches) {
-		b := d.branches[id]
-		l := d.disk.layers[b.layer]
-		if l == nil || l.branch != id || l.hidden {
-			d.problem(Error, b.layer, ProblemHistory, "branch %q and its layer disagree", b.name)
-		}
-		heads[b.layer] = id
-		var n uint64
-		if v, ok := d.get(nameKey(d.id, b.name)); !ok {
-			d.problem(Error, 0, ProblemHistory, "the name of branch %q is missing", b.name)
-		} else if _, err := unrow(v, &n); err != nil || uint32(n) != id {
-			d.problem(Error, 0, ProblemHistory, "the name of branch %q leads to another branch", b.name)
-		}
-	}
-	if b, ok := d.branches[1]; !ok || b.name != RootBranch {
-		d.problem(Error, 0, ProblemHistory, "the root branch is missing")
-	}
-	d.table(tabName, -1, func(k, v []byte) error {
-		var n uint64
-		if _, err := unrow(v, &n); err != nil {
-			return err
-		}
-		if b, ok := d.branches[uint32(n)]; !ok || b.name != string(k) {
-			d.problem(Error, 0, ProblemHistory, "name %q leads to no branch of that name", k)
-		}
-		return nil
-	})
-	for _, id := range d.layerIDs() {
-		d.checkLayerRow(d.disk.layers[id], heads[id])
-	}
-	d.checkCheckpoints()
-}
-
-func sortedKeys[K ~uint32, V any](m map[K]V) []K {
-	var out []K
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
-}
-
-func (d *diskCheck) checkLayerRow(l *layerState, head uint32) {
-	switch {
-	case l.hidden && l.branch != 0 || !l.hidden && l.branch == 0:
-		d.problem(Error, l.id, ProblemHistory, "a layer is hidden and a branch's at once, or neither")
-	case !l.hidden && head != l.branch:
-		d.problem(Error, l.id, ProblemHistory, "a layer's branch %d is not there", l.branch)
-	case l.hidden && len(l.pins) == 0 && !d.removing[l.id] && !d.settling[l.id]:
-		d.problem(Warning, l.id, ProblemLeak, "a layer that nothing needs any more")
-	}
-	if l.epoch == 0 || len(l.pins) > 0 && l.newestPin() >= l.epoch {
-		d.problem(Error, l.id, ProblemHistory, "a pin of epoch %d, but the layer is at %d", l.newestPin(), l.epoch)
-	}
-	if l.parent == 0 {
-		return
-	}
-	p := d.disk.layers[l.parent]
-	if p == nil {
-		d.damaged, d.c.unsure = true, true
-		d.problem(Error, l.id, ProblemHistory, "its parent, layer %d, is not there", l.parent)
-		return
-	}
-	if _, ok := d.get(pinKey(d.id, p.id, l.parentEpoch, pinChild, childOwner(l.id))); !ok {
-		d.problem(Error, l.id, ProblemHistory, "its parent, layer %d, has no pin for it at epoch %d", l.parent, l.parentEpoch)
-	}
-	// A layer is always younger than its parent, so there are no cycles.
-	if l.parent >= l.id {
-		d.damaged, d.c.unsure = true, true
-		d.problem(Error, l.id, ProblemHistory, "its parent, layer %d, is younger", l.parent)
-		l.parent = 0
-	}
-}
-
-func (d *diskCheck) checkCheckpoints() {
-	d.table(tabCheckpt, -1, func(k, v []byte) error {
-		var l, e, created, files uint64
-		if len(k) < 5 {
-			return corrupt("checkpoint")
-		}
-		if _, err := unrow(v, &l, &e, &created, &files); err != nil {
-			return err
-		}
-		name := string(k[4:])
-		b, ok := d.branches[binary.BigEndian.Uint32(k)]
-		if !ok {
-			d.problem(Error, layer(l), ProblemHistory, "checkpoint %q is of a branch that is not there", name)
-		}
-		s := d.disk.layers[layer(l)]
-		if s == nil {
-			d.problem(Error, layer(l), ProblemHistory, "the layer of checkpoint %s.%s is not there", b.name, name)
-			return nil
-		}
-		if _, ok := d.get(pinKey(d.id, s.id, epoch(e), pinCheckpoint, k)); !ok {
-			d.problem(Error, s.id, ProblemHistory, "checkpoint %s.%s has no pin", b.name, name)
-			s.addPin(epoch(e)) // what it needs is looked for all the same
-		}
-		d.noted[level{layer: s.id, epoch: epoch(e)}] = int64(files)
 		return nil
 	})
 }

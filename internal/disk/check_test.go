@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,17 +96,32 @@ func (b *busy) step() {
 func (b *busy) history(v *View) {
 	b.names++
 	name := fmt.Sprintf("n%d", b.names)
-	cps, _ := b.d.Checkpoints(ctx, v.ref.Branch)
+	cps, _ := b.d.Checkpoints(ctx, v.Ref().Branch)
 	pick := func() string { return cps[b.rng.IntN(len(cps))].Name }
-	switch b.rng.IntN(6) {
+	switch b.rng.IntN(9) {
+	case 6:
+		if len(cps) > 0 {
+			if left, err := b.d.Rollback(ctx, v.Ref().Branch, pick(), MoveOptions{}); err == nil {
+				b.moved(v.Ref(), left.Name)
+			}
+		}
+	case 7:
+		if left, err := b.d.Promote(ctx, v.Ref().Branch, MoveOptions{Keep: name}); err == nil {
+			b.moved(rootRef, left.Name)
+		}
+	case 8:
+		_ = b.d.RenameBranch(ctx, v.Ref().Branch, name)
+		if len(cps) > 0 {
+			_ = b.d.RenameCheckpoint(ctx, v.Ref().Branch, pick(), name)
+		}
 	case 0, 1:
-		_ = b.d.Checkpoint(ctx, v.ref.Branch, name)
+		_ = b.d.Checkpoint(ctx, v.Ref().Branch, name)
 	case 2:
 		if len(cps) > 0 {
-			_ = b.d.DeleteCheckpoint(ctx, v.ref.Branch, pick(), DeleteOptions{Cascade: true})
+			_ = b.d.DeleteCheckpoint(ctx, v.Ref().Branch, pick(), DeleteOptions{Cascade: true})
 		}
 	case 3, 4:
-		from := v.ref
+		from := v.Ref()
 		if len(cps) > 0 && b.rng.IntN(2) == 0 {
 			from.Checkpoint = pick()
 		}
@@ -113,10 +129,22 @@ func (b *busy) history(v *View) {
 			b.views = append(b.views, b.view(Ref{Branch: name}))
 		}
 	case 5:
-		if i := b.rng.IntN(len(b.views)); i > 0 && b.d.DeleteBranch(ctx, b.views[i].ref.Branch, DeleteOptions{Cascade: true}) == nil {
-			b.views = append(b.views[:i:i], b.views[i+1:]...)
+		if i := b.rng.IntN(len(b.views)); i > 0 {
+			_ = b.d.DeleteBranch(ctx, b.views[i].Ref().Branch, DeleteOptions{Cascade: b.rng.IntN(2) == 0})
+			b.views = slices.DeleteFunc(b.views, func(v *View) bool { return v.gone.Load() })
 		}
 	}
+}
+
+// moved replaces the view of a branch that shows another state now, and adds
+// one of what was left behind.
+func (b *busy) moved(ref Ref, left string) {
+	for i, v := range b.views {
+		if v.gone.Load() {
+			b.views[i] = b.view(ref)
+		}
+	}
+	b.views = append(b.views, b.view(Ref{Branch: left}))
 }
 
 // check closes the store and checks it; the store stays closed.
@@ -213,10 +241,10 @@ func TestCheckWhileWorkIsLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := b.d.DeleteCheckpoint(ctx, "", "last", DeleteOptions{Cascade: true}); err != nil {
+	if err := b.d.DeleteBranch(ctx, "late", DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.d.DeleteBranch(ctx, "late", DeleteOptions{Cascade: true}); err != nil {
+	if err := b.d.DeleteCheckpoint(ctx, "", "last", DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	b.s.jobs.started = false // it has ended already
@@ -304,6 +332,28 @@ func changeAttr(fn func(*Attr)) func([]byte) []byte {
 	}
 }
 
+func changePoint(fn func(*point)) func([]byte) []byte {
+	return func(v []byte) []byte {
+		p, err := decodePoint(make([]byte, 8), v)
+		if err != nil {
+			panic(err)
+		}
+		fn(p)
+		return p.row()
+	}
+}
+
+func changeBranch(fn func(*branchState)) func([]byte) []byte {
+	return func(v []byte) []byte {
+		b, err := decodeBranch(2, v)
+		if err != nil {
+			panic(err)
+		}
+		fn(b)
+		return b.row()
+	}
+}
+
 func damages() []damage {
 	return []damage{
 		{name: "extent row missing", prefix: tablePrefix(tabExtent), change: remove, what: ProblemContents},
@@ -318,7 +368,7 @@ func damages() []damage {
 			return tx.Set(idKey(testDisk, tabExtent, firstID+idBlock-7), x.row())
 		}},
 		{name: "usage wrong", prefix: tablePrefix(tabUsage), what: ProblemUsage, safe: true, change: func([]byte) []byte {
-			u := usageRow{12345, -3}
+			u := usageRow{12345, -3, 5}
 			return u.row()
 		}},
 		{name: "usage missing", prefix: tablePrefix(tabUsage), change: remove, what: ProblemUsage, safe: true},
@@ -328,13 +378,31 @@ func damages() []damage {
 		{name: "branch missing", prefix: tablePrefix(tabBranch), change: remove, what: ProblemHistory},
 		{name: "name missing", prefix: tablePrefix(tabName), change: remove, what: ProblemHistory},
 		{name: "pin missing", prefix: tablePrefix(tabPin), change: remove, what: ProblemHistory},
-		{name: "checkpoint missing", prefix: tablePrefix(tabCheckpt), change: remove, what: ProblemHistory},
-		{name: "checkpoint with other files", prefix: tablePrefix(tabCheckpt), what: ProblemUsage, change: func(v []byte) []byte {
-			var l, e, created, files uint64
-			if _, err := unrow(v, &l, &e, &created, &files); err != nil {
+		{name: "checkpoint missing", prefix: tablePrefix(tabPoint), change: remove, what: ProblemHistory},
+		{name: "checkpoint with other files", prefix: tablePrefix(tabPoint), what: ProblemUsage, change: func(v []byte) []byte {
+			p, err := decodePoint(make([]byte, 8), v)
+			if err != nil {
 				panic(err)
 			}
-			return row(l, e, created, files+1)
+			p.files++
+			return p.row()
+		}},
+		{name: "checkpoint of no branch", what: ProblemHistory, add: func(tx kv.Txn) error {
+			p := point{at: level{layer: 7, epoch: 7}, name: "lost"}
+			return tx.Set(pointKey(testDisk, p.at), p.row())
+		}},
+		{name: "checkpoint of the same name", prefix: tablePrefix(tabPoint), what: ProblemHistory, change: changePoint(func(p *point) { p.name = "cp" })},
+		{name: "branch forked from nowhere", prefix: tablePrefix(tabBranch), what: ProblemHistory,
+			change: changeBranch(func(b *branchState) { b.from.epoch += 5 })},
+		{name: "branch with another's checkpoints", prefix: tablePrefix(tabBranch), what: ProblemHistory,
+			change: changeBranch(func(b *branchState) { b.spans = append([]pointSpan{{1, 1, 3}}, b.spans...) })},
+		{name: "branch that no job removes", prefix: tablePrefix(tabBranch), what: ProblemLeak,
+			change: changeBranch(func(b *branchState) { b.dying = true })},
+		{name: "branch with another id", prefix: tablePrefix(tabBranch), what: ProblemHistory,
+			change: changeBranch(func(b *branchState) { b.id++ })},
+		{name: "id of a branch missing", prefix: func() []byte { return branchIDKey(0)[:2] }, change: remove, what: ProblemHistory},
+		{name: "id of no branch", what: ProblemHistory, add: func(tx kv.Txn) error {
+			return tx.Set(branchIDKey(1), located{testDisk, 9}.row())
 		}},
 		{name: "layer missing", prefix: tablePrefix(tabLayer), change: remove, what: ProblemHistory},
 		{name: "changes missing", prefix: tablePrefix(tabChange), change: remove, what: ProblemHistory},

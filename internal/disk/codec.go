@@ -19,6 +19,7 @@ const (
 	tagExtents = 5 // chunk row: extent references
 	tagRow     = 6 // any other row
 	tagParts   = 7 // chunk row at partTable and after: part table
+	tagBranch  = 8 // branch row: numbers, spans of checkpoints and name
 )
 
 const (

@@ -359,6 +359,7 @@ func (g *group) flush(t *txn) error {
 		sum := g.d.layerUsage(l)
 		sum.bytes += u.bytes
 		sum.files += u.files
+		sum.retained += u.retained
 		if err := g.tx.Set(layerKey(g.d.id, tabUsage, l), sum.row()); err != nil {
 			return err
 		}
@@ -396,6 +397,7 @@ func (d *Disk) addUsage(delta map[layer]*usageRow) {
 		if s := d.layers[l]; s != nil {
 			s.usage.bytes += u.bytes
 			s.usage.files += u.files
+			s.usage.retained += u.retained
 		}
 		d.usage.Bytes += u.bytes
 		if l == root {

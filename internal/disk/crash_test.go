@@ -250,7 +250,8 @@ func stepQuiet(name string, do func(e *env)) crashStep {
 }
 
 func crashScript() []crashStep {
-	fork, cp := Ref{Branch: "f"}, Ref{RootBranch, "c"}
+	fork, cp, auto := Ref{Branch: "f"}, Ref{RootBranch, "c"}, Ref{RootBranch, "fork-f"}
+	g, left := Ref{Branch: "g"}, Ref{Branch: "left"}
 	b, sparse := randomBytes(5000, 2), make([]byte, ChunkSize+50)
 	copy(sparse, b)
 	copy(sparse[ChunkSize-50:], randomBytes(100, 50))
@@ -263,7 +264,9 @@ func crashScript() []crashStep {
 		stepDisk("checkpoint", func(d *Disk) error { return d.Checkpoint(ctx, "", "c") }, func(w world) { w[cp] = maps.Clone(w[rootRef]) }),
 		stepPut(rootRef, "a", 20, 5),
 		stepRemove(rootRef, "d/e/f"),
-		stepDisk("fork", func(d *Disk) error { return d.Fork(ctx, Ref{}, "f") }, func(w world) { w[fork] = maps.Clone(w[rootRef]) }),
+		stepDisk("fork", func(d *Disk) error { return d.Fork(ctx, Ref{}, "f") }, func(w world) {
+			w[fork], w[auto] = maps.Clone(w[rootRef]), maps.Clone(w[rootRef])
+		}),
 		stepInode(rootRef, "write", "b", first, func(v *View, ino Ino) error {
 			_, err := v.WriteAt(ctx, ino, sparse[ChunkSize-50:ChunkSize], ChunkSize-50, 0)
 			return err
@@ -277,8 +280,44 @@ func crashScript() []crashStep {
 		stepRename(rootRef, "a", "b", RenameExchange),
 		stepRemove(fork, "g"),
 		stepQuiet("jobs and compaction", (*env).collect),
-		stepDisk("delete checkpoint", func(d *Disk) error { return d.DeleteCheckpoint(ctx, "", "c", DeleteOptions{Cascade: true}) }, func(w world) { delete(w, cp) }),
-		stepDisk("delete branch", func(d *Disk) error { return d.DeleteBranch(ctx, "f", DeleteOptions{Cascade: true}) }, func(w world) { delete(w, fork) }),
+		stepDisk("roll back", func(d *Disk) error {
+			_, err := d.Rollback(ctx, "", "c", MoveOptions{Keep: "left"})
+			return err
+		}, func(w world) {
+			w[left], w[Ref{"left", "fork-f"}] = w[rootRef], w[auto]
+			w[rootRef] = maps.Clone(w[cp])
+			delete(w, auto)
+		}),
+		stepPut(rootRef, "a", 5001, 11),
+		stepPut(left, "a", 5002, 12),
+		stepDisk("fork the checkpoint", func(d *Disk) error { return d.Fork(ctx, cp, "g") }, func(w world) { w[g] = maps.Clone(w[cp]) }),
+		stepPut(g, "a", 5003, 13),
+		stepDisk("rename", func(d *Disk) error { return d.RenameBranch(ctx, "g", "h") }, func(w world) {
+			w[Ref{Branch: "h"}] = w[g]
+			delete(w, g)
+		}),
+		stepDisk("rename checkpoint", func(d *Disk) error { return d.RenameCheckpoint(ctx, "", "c", "b") }, func(w world) {
+			w[Ref{RootBranch, "b"}] = w[cp]
+			delete(w, cp)
+		}),
+		stepDisk("promote", func(d *Disk) error {
+			_, err := d.Promote(ctx, "h", MoveOptions{Keep: "old"})
+			return err
+		}, func(w world) {
+			w[Ref{Branch: "old"}] = w[rootRef]
+			w[rootRef] = maps.Clone(w[Ref{Branch: "h"}])
+		}),
+		stepQuiet("restart", (*env).reopen),
+		stepPut(rootRef, "a", 6000, 14),
+		stepDisk("delete a fork", func(d *Disk) error { return d.DeleteBranch(ctx, "f", DeleteOptions{}) }, func(w world) {
+			delete(w, fork)
+			delete(w, Ref{"left", "fork-f"})
+		}),
+		stepDisk("delete what was left", func(d *Disk) error { return d.DeleteBranch(ctx, "left", DeleteOptions{}) }, func(w world) { delete(w, left) }),
+		stepQuiet("jobs and compaction", (*env).collect),
+		stepDisk("delete what was promoted", func(d *Disk) error { return d.DeleteBranch(ctx, "h", DeleteOptions{}) }, func(w world) { delete(w, Ref{Branch: "h"}) }),
+		stepDisk("delete checkpoint", func(d *Disk) error { return d.DeleteCheckpoint(ctx, "", "b", DeleteOptions{}) }, func(w world) { delete(w, Ref{RootBranch, "b"}) }),
+		stepDisk("delete what was the root", func(d *Disk) error { return d.DeleteBranch(ctx, "old", DeleteOptions{}) }, func(w world) { delete(w, Ref{Branch: "old"}) }),
 		stepQuiet("jobs and compaction", (*env).collect),
 		stepPut(rootRef, "h", 900_000, 7),
 		stepPut(rootRef, "h", 900_001, 8),

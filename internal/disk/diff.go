@@ -66,7 +66,7 @@ func (d *Disk) Diff(ctx context.Context, a, b Ref, o DiffOptions) (changes []Cha
 	err = d.store.kv.View(ctx, func(r kv.Reader) error {
 		for _, v := range []*View{va, vb} {
 			if v.gone.Load() {
-				return errs.New("diff", v.ref.String(), errs.NoView, "the branch or checkpoint was deleted")
+				return errs.New("diff", v.Ref().String(), errs.NoView, "the branch or checkpoint was deleted")
 			}
 		}
 		f := differ{o: &o}

@@ -2,10 +2,8 @@ package disk
 
 import (
 	"context"
-	"encoding/binary"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"atoll/internal/errs"
 	"atoll/internal/kv"
@@ -23,9 +21,10 @@ type Disk struct {
 
 	mu       sync.Mutex // guards what follows
 	layers   map[layer]*layerState
-	branches map[string]*branchState
+	branches map[string]*branchState // by name; those being removed are not among them
+	nums     map[uint32]*branchState // all
+	points   map[level]*point        // checkpoints, by where they are
 	views    map[Ref]*View
-	drops    uint64 // how many views were dropped
 	quota    Quota
 	usage    Usage // of all layers
 	delegs   map[delegKey]uint64
@@ -41,33 +40,10 @@ type Disk struct {
 	}
 }
 
-type branchState struct {
-	id      uint32
-	name    string
-	layer   layer
-	created time.Time
-}
-
-type branchRow struct {
-	name    string
-	layer   layer
-	created time.Time
-}
-
-func branchKey(id ID, n uint32) []byte {
-	return binary.BigEndian.AppendUint32(tableKey(id, tabBranch), n)
-}
-
-func nameKey(id ID, name string) []byte { return append(tableKey(id, tabName), name...) }
-
-func (b *branchRow) row() []byte {
-	return append(row(uint64(b.layer), uint64(b.created.UnixNano())), b.name...)
-}
-
 // openDisk loads a disk's branches, layers and counters.
 func openDisk(ctx context.Context, s *Store, id ID) (*Disk, error) {
-	d := &Disk{id: id, store: s, branches: map[string]*branchState{}, views: map[Ref]*View{},
-		delegs: map[delegKey]uint64{}, handles: map[handleKey]int{}}
+	d := &Disk{id: id, store: s, branches: map[string]*branchState{}, nums: map[uint32]*branchState{},
+		points: map[level]*point{}, views: map[Ref]*View{}, delegs: map[delegKey]uint64{}, handles: map[handleKey]int{}}
 	d.committer.init(d)
 	err := s.kv.View(ctx, func(r kv.Reader) error {
 		v, ok, err := r.Get(tableKey(id, tabHeader))
@@ -95,7 +71,7 @@ func (d *Disk) load(r kv.Reader) (err error) {
 	if d.layers, err = loadLayers(r, d.id); err != nil {
 		return err
 	}
-	if err = d.loadBranches(r); err != nil {
+	if err = d.loadHistory(r); err != nil {
 		return err
 	}
 	for _, l := range d.layers {
@@ -113,28 +89,6 @@ func (d *Disk) load(r kv.Reader) (err error) {
 		return err
 	}
 	return d.loadDelegations(r)
-}
-
-func (d *Disk) loadBranches(r kv.Reader) error {
-	err := eachRow(r, d.id, tabBranch, func(k, v []byte) error {
-		var l, created uint64
-		name, err := unrow(v, &l, &created)
-		if err != nil {
-			return err
-		}
-		b := &branchState{id: binary.BigEndian.Uint32(k[len(k)-4:]), name: string(name),
-			layer: layer(l), created: time.Unix(0, int64(created))}
-		if d.layers[b.layer] == nil {
-			return errs.New("open disk", d.id.String(), errs.Corrupt, "branch "+b.name+" names a layer that is not there")
-		}
-		d.branches[b.name] = b
-		d.nextBr = max(d.nextBr, b.id)
-		return nil
-	})
-	if err == nil && d.branches[RootBranch] == nil {
-		err = errs.New("open disk", d.id.String(), errs.Corrupt, "the root branch is missing")
-	}
-	return err
 }
 
 // ID returns the disk's id.

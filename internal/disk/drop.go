@@ -164,6 +164,7 @@ func (t *txn) dropExtents(ids []uint64) error {
 			if err := t.tx.Set(k, row(uint64(x.birth))); err != nil {
 				return err
 			}
+			t.addRetained(x.loc.Length)
 			continue
 		}
 		if err := t.freeExtent(id, &x); err != nil {

@@ -19,8 +19,13 @@ type jobKind byte
 const (
 	jobReap   jobKind = 'r' // free contents that lost their name: the disk's reap rows
 	jobSettle jobKind = 's' // free what only a pin kept that is gone
-	jobLayer  jobKind = 'l' // remove a layer without branch, pins and children
+	jobLayer  jobKind = 'l' // remove a layer without branch, pins and children; trim one without branch
+	jobBranch jobKind = 'b' // remove the checkpoints of a deleted branch; its number stands for the layer
 	jobDisk   jobKind = 'd' // remove a deleted disk
+
+	// Free what was open without a name when a rollback took it from its
+	// clients. It has no row: a start frees all such files.
+	jobOrphans jobKind = 'o'
 )
 
 type job struct {
@@ -31,7 +36,7 @@ type job struct {
 	data  DataID // not part of what is queued: one reap job serves a disk
 }
 
-// key is the row of a settle or layer job.
+// key is the row of a job that has one.
 func (j job) key() []byte {
 	k := append(tableKey(j.disk, tabJob), byte(j.kind))
 	k = binary.BigEndian.AppendUint32(k, uint32(j.layer))
@@ -186,6 +191,10 @@ func (s *Store) runJob(ctx context.Context, j job) error {
 		err = d.settle(ctx, j)
 	case jobLayer:
 		err = d.removeLayer(ctx, j)
+	case jobBranch:
+		err = d.removeBranch(ctx, j)
+	case jobOrphans:
+		err = d.freeOrphansOf(ctx, j.layer)
 	}
 	if errs.Is(err, errs.NoDisk) {
 		return nil
@@ -200,6 +209,9 @@ func (s *Store) resume(ctx context.Context) error {
 		if state != stateLive {
 			s.jobs.add(job{kind: jobDisk, disk: id})
 			return nil
+		}
+		if err := s.upgrade(ctx, id); err != nil {
+			return err
 		}
 		var staged, orphans, reap bool
 		err := s.kv.View(ctx, func(r kv.Reader) error {
@@ -258,6 +270,9 @@ func (d *Disk) firstRows(ctx context.Context, lo, hi []byte, n int) (keys, value
 
 // removeDisk frees all rows of a deleted disk, the header last.
 func (s *Store) removeDisk(ctx context.Context, id ID) error {
+	if err := s.removeBranchIDs(ctx, id); err != nil {
+		return err
+	}
 	lo, hi := tableRange(id, tabExtent)
 	d := &Disk{id: id, store: s}
 	for {

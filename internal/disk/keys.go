@@ -18,26 +18,27 @@ import (
 // which no name contains), so bytewise order equals order by that part first
 // and by version, newest first, second: what Split promises to the engine.
 const (
-	tabHeader  = 'a' // the disk itself
-	tabBranch  = 'b' // <branch id:4>
-	tabChange  = 'c' // <layer:4> <epoch:4> <kind> <body>
-	tabDeleg   = 'g' // <layer:4> <ino:8>
-	tabCheckpt = 'k' // <branch id:4> <name>
-	tabLayer   = 'l' // <layer:4>
-	tabMeta    = 'm' // versioned rows
-	tabName    = 'n' // <branch name>
-	tabCounter = 'o'
-	tabPin     = 'p' // <layer:4> <epoch:4> <owner kind:1> <owner>
-	tabQuota   = 'q'
-	tabReap    = 'r' // <layer:4> <data id:8>
-	tabStaged  = 's' // <data id:8>
-	tabExtent  = 't' // <extent id:8>
-	tabUsage   = 'u' // <layer:4>
-	tabPart    = 'v' // <layer:4> <upload:8> <part number:4>
-	tabUpload  = 'w' // <layer:4> <path> NUL <upload:8>
-	tabDead    = 'x' // <layer:4> <death epoch:4> <extent id:8>
-	tabJob     = 'y' // <kind:1> <layer:4> <epoch:4>
-	tabOrphan  = 'z' // <layer:4> <ino:8>
+	tabHeader   = 'a' // the disk itself
+	tabBranch   = 'b' // <branch id:4>
+	tabChange   = 'c' // <layer:4> <epoch:4> <kind> <body>
+	tabDeleg    = 'g' // <layer:4> <ino:8>
+	tabPoint    = 'h' // <layer:4> <epoch:4>: checkpoints
+	tabOldPoint = 'k' // <branch id:4> <name>: checkpoints in format 1
+	tabLayer    = 'l' // <layer:4>
+	tabMeta     = 'm' // versioned rows
+	tabName     = 'n' // <branch name>
+	tabCounter  = 'o'
+	tabPin      = 'p' // <layer:4> <epoch:4> <owner kind:1> <owner>
+	tabQuota    = 'q'
+	tabReap     = 'r' // <layer:4> <data id:8>
+	tabStaged   = 's' // <data id:8>
+	tabExtent   = 't' // <extent id:8>
+	tabUsage    = 'u' // <layer:4>
+	tabPart     = 'v' // <layer:4> <upload:8> <part number:4>
+	tabUpload   = 'w' // <layer:4> <path> NUL <upload:8>
+	tabDead     = 'x' // <layer:4> <death epoch:4> <extent id:8>
+	tabJob      = 'y' // <kind:1> <layer:4> <epoch:4>
+	tabOrphan   = 'z' // <layer:4> <ino:8>
 
 	kindEntry = 'e' // <dir:8> <name> NUL
 	kindInode = 'i' // <ino:8>

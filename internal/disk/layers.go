@@ -24,8 +24,11 @@ type layerState struct {
 	slot        *filterSlot // of layers with a parent; made when first needed
 }
 
-// usageRow counts contents born in the layer, and the files of its view.
-type usageRow struct{ bytes, files int64 }
+// usageRow counts contents born in the layer, the files of its view, and of
+// the contents those that its head does not show any more: extents on the
+// dead list, and inline bytes of versions that are not the newest. Of hidden
+// layers retained means nothing.
+type usageRow struct{ bytes, files, retained int64 }
 
 // pinned tells whether a pin lies in [from, before).
 func (l *layerState) pinned(from, before epoch) bool {
@@ -68,7 +71,7 @@ func decodeLayer(id layer, v []byte) (*layerState, error) {
 
 // Owners of pins.
 const (
-	pinCheckpoint = 'k' // <branch id:4> <name>
+	pinCheckpoint = 'k' // nothing; in format 1, <branch id:4> <name>
 	pinChild      = 'c' // <layer:4>
 )
 
@@ -77,10 +80,6 @@ func pinKey(id ID, l layer, e epoch, kind byte, owner []byte) []byte {
 }
 
 func childOwner(l layer) []byte { return binary.BigEndian.AppendUint32(nil, uint32(l)) }
-
-func checkpointOwner(branch uint32, name string) []byte {
-	return append(binary.BigEndian.AppendUint32(nil, branch), name...)
-}
 
 // loadLayers reads all layers of a disk with their pins and usage.
 func loadLayers(r kv.Reader, id ID) (map[layer]*layerState, error) {
@@ -122,7 +121,8 @@ func loadLayers(r kv.Reader, id ID) (map[layer]*layerState, error) {
 
 func (u *usageRow) row() []byte {
 	b := binary.AppendVarint([]byte{tagRow}, u.bytes)
-	return binary.AppendVarint(b, u.files)
+	b = binary.AppendVarint(b, u.files)
+	return binary.AppendVarint(b, u.retained)
 }
 
 func decodeUsage(v []byte, u *usageRow) error {
@@ -131,6 +131,9 @@ func decodeUsage(v []byte, u *usageRow) error {
 	}
 	d := decoder{b: v[1:]}
 	u.bytes, u.files = d.int(), d.int()
+	if len(d.b) > 0 { // format 1 has no more
+		u.retained = d.int()
+	}
 	if d.bad {
 		return corrupt("usage")
 	}

@@ -73,7 +73,7 @@ func TestListEqualsSort(t *testing.T) {
 			case 1:
 				ref := Ref{Branch: fmt.Sprint("f", len(files), "-", e.tables(rt, testDisk))}
 				ref.Branch = strings.ReplaceAll(ref.Branch, " ", "_")[:min(60, len(ref.Branch))]
-				if err := v.disk.Fork(ctx, v.ref, ref.Branch); err == nil {
+				if err := v.disk.Fork(ctx, v.Ref(), ref.Branch); err == nil {
 					v = e.view(ref)
 				}
 				continue

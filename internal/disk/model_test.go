@@ -17,10 +17,10 @@ type machine struct {
 	e        *env
 	rt       *rapid.T
 	branches map[string]*mtree
-	points   map[Ref]*mtree // checkpoints
-	seq      uint64         // makes contents differ
-	uploads  []*mupload     // in parts
-	border   int64          // where a part of the last file that was made of parts begins
+	hist     map[string]*mbranch
+	seq      uint64     // makes contents differ
+	uploads  []*mupload // in parts
+	border   int64      // where a part of the last file that was made of parts begins
 }
 
 func (m *machine) disk() *Disk {
@@ -451,7 +451,8 @@ func TestModel(t *testing.T) {
 		e := newEnvOn(rt, nil, opts)
 		defer e.close()
 		e.root()
-		m := &machine{e: e, rt: rt, branches: map[string]*mtree{RootBranch: newTree()}, points: map[Ref]*mtree{}}
+		m := &machine{e: e, rt: rt, branches: map[string]*mtree{RootBranch: newTree()},
+			hist: map[string]*mbranch{RootBranch: {name: RootBranch, id: testDisk}}}
 		do := func(fn func()) func(*rapid.T) { return func(rt *rapid.T) { m.rt, m.e.t = rt, rt; fn() } }
 		rt.Repeat(map[string]func(*rapid.T){
 			"":       func(*rapid.T) { e.s.filters.wait() }, // so that a failure happens again
@@ -459,10 +460,13 @@ func TestModel(t *testing.T) {
 			"create": do(m.create), "create2": do(m.create), "unlink": do(m.unlink), "link": do(m.link), "rename": do(m.rename), "rename2": do(m.rename),
 			"setAttr": do(m.setAttr), "truncate": do(m.truncate), "writeAt": do(m.writeAt), "writeAt2": do(m.writeAt),
 			"scatter": do(m.scatter), "part": do(m.part), "part2": do(m.part), "complete": do(m.complete), "append": do(m.append), "copy": do(m.copy), "xattr": do(m.xattr), "hold": do(m.hold), "fork": do(m.fork),
-			"checkpoint": do(m.checkpoint), "checkpoint2": do(m.checkpoint), "deleteBranch": do(m.deleteBranch), "reopen": do(m.reopen), "background": do(m.background),
+			"checkpoint": do(m.checkpoint), "checkpoint2": do(m.checkpoint), "deleteBranch": do(m.deleteBranch),
+			"deleteCheckpoint": do(m.deleteCheckpoint), "deleteCheckpoint2": do(m.deleteCheckpoint), "renameBranch": do(m.renameBranch),
+			"renameCheckpoint": do(m.renameCheckpoint), "rollback": do(m.rollback), "rollback2": do(m.rollback), "promote": do(m.promote), "reopen": do(m.reopen), "background": do(m.background),
 		})
 		m.rt, m.e.t = rt, rt
 		m.compare()
+		m.compareHistory(false)
 		m.finish()
 	})
 }

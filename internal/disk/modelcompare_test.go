@@ -15,8 +15,10 @@ func (m *machine) compare() {
 	for name, t := range m.branches {
 		m.compareView(m.view(Ref{Branch: name}), t)
 	}
-	for ref, t := range m.points {
-		m.compareView(m.view(ref), t)
+	for name, b := range m.hist {
+		for _, p := range b.points {
+			m.compareView(m.view(Ref{name, p.name}), p.tree)
+		}
 	}
 	m.compareDiffs()
 	m.compareUploads()
@@ -28,7 +30,7 @@ func (m *machine) compareView(v *View, t *mtree) {
 		got = append(got, e.Key)
 	}
 	if want := t.keys(); !slices.Equal(got, want) {
-		m.rt.Fatalf("%v lists %q, want %q", v.ref, got, want)
+		m.rt.Fatalf("%v lists %q, want %q", v.Ref(), got, want)
 	}
 	dirs, files := t.nodes()
 	for _, d := range dirs {
@@ -50,16 +52,16 @@ func (m *machine) compareDir(v *View, d *mnode) {
 	for _, e := range entries {
 		names = append(names, e.Name)
 		if k := d.kids[e.Name]; k != nil && (e.Attr.Ino != k.ino || e.Attr.Type != k.typ || e.Attr.Version != k.version) {
-			m.rt.Fatalf("%v: entry %q is %+v, want inode %d", v.ref, e.Name, e.Attr, k.ino)
+			m.rt.Fatalf("%v: entry %q is %+v, want inode %d", v.Ref(), e.Name, e.Attr, k.ino)
 		}
 	}
 	if want := slices.Sorted(maps.Keys(d.kids)); !slices.Equal(names, want) {
-		m.rt.Fatalf("%v: directory %d has %q, want %q", v.ref, d.ino, names, want)
+		m.rt.Fatalf("%v: directory %d has %q, want %q", v.Ref(), d.ino, names, want)
 	}
 	up, err := v.Lookup(ctx, d.ino, "..")
 	m.want("look up ..", err, errs.Other)
 	if up.Ino != d.parent.ino {
-		m.rt.Fatalf("%v: .. of %d is %d, want %d", v.ref, d.ino, up.Ino, d.parent.ino)
+		m.rt.Fatalf("%v: .. of %d is %d, want %d", v.Ref(), d.ino, up.Ino, d.parent.ino)
 	}
 }
 
@@ -73,20 +75,20 @@ func (m *machine) compareAttr(v *View, n *mnode) {
 	got := fmt.Sprintln(a.Ino, a.Type, a.Mode, a.UID, a.GID, a.Nlink, a.Size, a.Version, a.HasMD5, a.Target, string(a.Meta), string(a.ContentMeta))
 	want := fmt.Sprintln(n.ino, n.typ, n.mode, n.uid, n.gid, nlink, n.data.size, n.version, n.md5, n.target, n.meta, n.content)
 	if got != want {
-		m.rt.Fatalf("%v: attributes %swant %s", v.ref, got, want)
+		m.rt.Fatalf("%v: attributes %swant %s", v.Ref(), got, want)
 	}
 	if a.Bytes < 0 {
-		m.rt.Fatalf("%v: inode %d has %d bytes", v.ref, n.ino, a.Bytes)
+		m.rt.Fatalf("%v: inode %d has %d bytes", v.Ref(), n.ino, a.Bytes)
 	}
 	names, err := v.ListXattr(ctx, n.ino)
 	m.want("list xattrs", err, errs.Other)
 	if !slices.Equal(names, slices.Sorted(maps.Keys(n.xattrs))) {
-		m.rt.Fatalf("%v: inode %d has xattrs %q, want %q", v.ref, n.ino, names, n.xattrs)
+		m.rt.Fatalf("%v: inode %d has xattrs %q, want %q", v.Ref(), n.ino, names, n.xattrs)
 	}
 	for name, want := range n.xattrs {
 		got, err := v.GetXattr(ctx, n.ino, name)
 		if m.want("xattr", err, errs.Other); string(got) != want {
-			m.rt.Fatalf("%v: xattr %s of %d is %q, want %q", v.ref, name, n.ino, got, want)
+			m.rt.Fatalf("%v: xattr %s of %d is %q, want %q", v.Ref(), name, n.ino, got, want)
 		}
 	}
 }
@@ -108,11 +110,11 @@ func (m *machine) compareData(v *View, n *mnode) {
 		r.Len = min(r.Len, n.data.size-r.Off)
 		got, want := make([]byte, r.Len), make([]byte, r.Len)
 		if _, err := o.ReadAt(got, r.Off); err != nil && err != io.EOF {
-			m.rt.Fatalf("%v: read %+v of %d: %v", v.ref, r, n.ino, err)
+			m.rt.Fatalf("%v: read %+v of %d: %v", v.Ref(), r, n.ino, err)
 		}
 		n.data.read(want, r.Off)
 		if !bytes.Equal(got, want) {
-			m.rt.Fatalf("%v: contents of %d differ in %+v", v.ref, n.ino, r)
+			m.rt.Fatalf("%v: contents of %d differ in %+v", v.Ref(), n.ino, r)
 		}
 	}
 	if n.data.size > 3*ChunkSize {
@@ -122,7 +124,7 @@ func (m *machine) compareData(v *View, n *mnode) {
 	k, err := o.WriteRange(&whole, Range{0, n.data.size})
 	m.want("read", err, errs.Other)
 	if k != n.data.size || k != int64(whole.Len()) {
-		m.rt.Fatalf("%v: read %d bytes of %d, want %d", v.ref, k, n.ino, n.data.size)
+		m.rt.Fatalf("%v: read %d bytes of %d, want %d", v.Ref(), k, n.ino, n.data.size)
 	}
 }
 
@@ -138,17 +140,22 @@ func (m *machine) finish() {
 		clear(t.lost)
 	}
 	m.e.audit(m.rt, testDisk)
-	for name := range m.branches {
+	m.compareHistory(true)
+	for name, b := range m.hist {
 		if name != RootBranch {
 			m.want("delete branch", m.disk().DeleteBranch(ctx, name, DeleteOptions{Cascade: true}), errs.Other)
-			m.forgetBranch(name)
+			m.forgetBranch(b)
+			m.e.audit(m.rt, testDisk)
+			m.compareHistory(true)
 		}
 	}
-	for ref := range m.points {
-		m.want("delete checkpoint", m.disk().DeleteCheckpoint(ctx, ref.Branch, ref.Checkpoint, DeleteOptions{Cascade: true}), errs.Other)
+	for _, p := range slices.Clone(m.hist[RootBranch].points) {
+		if !p.gone {
+			m.want("delete checkpoint", m.disk().DeleteCheckpoint(ctx, "", p.name, DeleteOptions{Cascade: true}), errs.Other)
+			m.forgetPoint(p)
+		}
 	}
 	m.e.audit(m.rt, testDisk)
-	m.points = nil
 	m.compareView(m.view(Ref{}), m.branches[RootBranch])
 	v, t := m.view(Ref{}), m.branches[RootBranch]
 	var empty func(d *mnode)
@@ -168,6 +175,9 @@ func (m *machine) finish() {
 		m.want("remove an xattr of the root", v.RemoveXattr(ctx, RootIno, name, 0), errs.Other)
 	}
 	m.e.audit(m.rt, testDisk)
+	if m.disk().nums[rootNum].layer != 1 {
+		return
+	}
 	if got, want := m.e.tables(m.rt, testDisk), "a1 b1 l1 m1 n1 o1"; strings.TrimSuffix(got, " u1") != want {
 		m.rt.Fatalf("rows left after deleting all: %s, want %s", got, want)
 	}

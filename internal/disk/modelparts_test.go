@@ -26,7 +26,7 @@ var partSizes = []int{0, 1, 3, 100, 2048, 2049, 70_000, extentSize + 1, ChunkSiz
 func (m *machine) part() {
 	if len(m.uploads) == 0 || rapid.IntRange(0, 5).Draw(m.rt, "begin") == 0 {
 		v, t := m.branch()
-		u := &mupload{branch: v.ref.Branch, path: m.path(), parts: map[int][]byte{}}
+		u := &mupload{branch: v.Ref().Branch, path: m.path(), parts: map[int][]byte{}}
 		_, kind := t.resolvePut(u.path)
 		var err error
 		u.id, err = v.CreateMultipart(ctx, u.path, PutOptions{UID: 9, Mode: 0o640, HasMode: true, Meta: []byte("meta")})
@@ -173,10 +173,10 @@ func (m *machine) append() {
 func (m *machine) copy() {
 	v, t := m.branch()
 	from, src := v, t
-	if refs := slices.SortedFunc(maps.Keys(m.points), func(a, b Ref) int { return strings.Compare(a.String(), b.String()) }); len(refs) > 0 &&
-		rapid.Bool().Draw(m.rt, "of a checkpoint") {
-		ref := rapid.SampledFrom(refs).Draw(m.rt, "from")
-		from, src = m.view(ref), m.points[ref]
+	if rapid.IntRange(0, 3).Draw(m.rt, "from a checkpoint") == 0 {
+		if p := m.somePoint(); p != nil {
+			from, src = m.view(Ref{p.b.name, p.name}), p.tree
+		}
 	}
 	files := src.keys()
 	if len(files) == 0 {

@@ -138,6 +138,9 @@ func (d *Disk) reap(ctx context.Context, l layer, data DataID, v []byte) error {
 	if err != nil {
 		return err
 	}
+	if !w.staged && d.layerHidden(l) { // nobody sees that it lost its name
+		return d.exclusive(ctx, func(t *txn) error { return t.tx.Delete(reapKey(d.id, l, data)) })
+	}
 	for more := true; more; {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -24,11 +24,16 @@ func (e *env) waitJobs() {
 // startUpload writes n bytes of an upload without committing it.
 func startUpload(t testing.TB, v *View, n int) *Upload {
 	t.Helper()
-	u, err := v.NewUpload(ctx, int64(n))
+	return startUploadOf(t, v, randomBytes(n, 9))
+}
+
+func startUploadOf(t tester, v *View, data []byte) *Upload {
+	t.Helper()
+	u, err := v.NewUpload(ctx, int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := u.Write(randomBytes(n, 9)); err != nil {
+	if _, err := u.Write(data); err != nil {
 		t.Fatal(err)
 	}
 	return u

@@ -19,6 +19,7 @@ func (d *Disk) settle(ctx context.Context, j job) error {
 	done := l == nil
 	if l != nil {
 		until = l.epoch
+		done = l.hidden && len(l.pins) == 0 // it goes as a whole
 		for _, p := range l.pins {
 			if p == j.epoch {
 				done = true // pinned again
@@ -40,7 +41,7 @@ func (d *Disk) settle(ctx context.Context, j job) error {
 	}
 	return d.exclusive(ctx, func(t *txn) error {
 		if l != nil {
-			t.onCommit(func() { d.removeIfUnused(l) })
+			t.onCommit(func() { d.settled(l) })
 			if err := t.trimIndex(l, j); err != nil {
 				return err
 			}
@@ -80,12 +81,13 @@ func (t *txn) settleJobs(l layer) (lo, hi []byte) {
 	return lo, afterPrefix(lo)
 }
 
-// removeIfUnused queues a hidden layer without pins for removal.
-func (d *Disk) removeIfUnused(l *layerState) {
+// settled queues a hidden layer for removal, or for what is left to be
+// trimmed.
+func (d *Disk) settled(l *layerState) {
 	d.mu.Lock()
-	unused := l.hidden && len(l.pins) == 0
+	hidden := l.hidden
 	d.mu.Unlock()
-	if unused {
+	if hidden {
 		d.store.jobs.add(job{kind: jobLayer, disk: d.id, layer: l.id})
 	}
 }
@@ -235,6 +237,7 @@ func (t *txn) dropVersion(body []byte, v version) error {
 		}
 		if ok && val[0] == tagInline {
 			t.addUsage(t.lay.id, -int64(len(val)-1), 0)
+			t.addRetained(-int64(len(val) - 1))
 		}
 	}
 	return t.dropOld(body, v.epoch)
@@ -286,17 +289,22 @@ func (t *txn) settleExtent(k, v []byte) error {
 	if err := t.freeExtent(id, &x); err != nil {
 		return err
 	}
+	t.addRetained(-x.loc.Length)
 	return t.tx.Delete(k)
 }
 
 // removeLayer removes a hidden layer that nothing needs any more, and takes
-// its pin off its parent.
+// its pin off its parent. One that has pins is trimmed.
 func (d *Disk) removeLayer(ctx context.Context, j job) error {
 	d.mu.Lock()
 	l := d.layers[j.layer]
 	needed := l != nil && (!l.hidden || len(l.pins) > 0)
+	trim := needed && l.hidden
 	d.mu.Unlock()
-	if needed { // its children go first; then the job is queued again
+	if trim { // its children go first; then the job is queued again
+		return d.trimLayer(ctx, l)
+	}
+	if needed {
 		return nil
 	}
 	if l == nil {
@@ -331,7 +339,7 @@ func (d *Disk) freeLayerData(ctx context.Context, l *layerState) error {
 		err = d.step(ctx, l.id, func(t *txn) error {
 			t.addUsage(l.id, -c.inline, 0)
 			for _, id := range c.extents {
-				if err := t.freeOwn(id); err != nil {
+				if err := t.freeOwn(id, 0); err != nil {
 					return err
 				}
 			}
@@ -405,20 +413,6 @@ func ownExtents(k kv.Reader, id ID, l layer, c *chunk) (own []uint64, err error)
 	return own, nil
 }
 
-// freeOwn frees an extent if it was born in the layer and is still there:
-// several versions of a chunk may name it.
-func (t *txn) freeOwn(id uint64) error {
-	v, ok, err := t.tx.Get(idKey(t.disk, tabExtent, id))
-	if err != nil || !ok {
-		return err
-	}
-	x, err := decodeExtent(v)
-	if err != nil || x.layer != t.lay.id {
-		return err
-	}
-	return t.freeExtent(id, &x)
-}
-
 // freeListed frees the extents on a dead list.
 func (d *Disk) freeListed(ctx context.Context, l *layerState, lo, hi []byte) error {
 	for {
@@ -428,7 +422,7 @@ func (d *Disk) freeListed(ctx context.Context, l *layerState, lo, hi []byte) err
 		}
 		err = d.step(ctx, l.id, func(t *txn) error {
 			for _, k := range keys {
-				if err := t.freeOwn(binary.BigEndian.Uint64(k[len(k)-8:])); err != nil {
+				if err := t.freeOwn(binary.BigEndian.Uint64(k[len(k)-8:]), 0); err != nil {
 					return err
 				}
 				if err := t.tx.Delete(k); err != nil {

@@ -104,6 +104,8 @@ type Store struct {
 	ops     atomic.Uint64 // operations that somebody waits for: jobs give way to them
 
 	disks sync.Map   // ID -> *Disk: open ones
+	ids   sync.Map   // ID -> located: those of branches that were asked for
+	draw  sync.Mutex // of opts.Rand
 	mu    sync.Mutex // serializes opening, creating and deleting disks
 
 	jobs    *jobRunner
@@ -174,7 +176,13 @@ func (s *Store) Create(ctx context.Context, id ID, o CreateOptions) error {
 			}
 			return err
 		}
-		br := branchRow{name: RootBranch, layer: 1, created: now}
+		if _, ok, err := tx.Get(branchIDKey(id)); err != nil || ok {
+			if ok {
+				err = errs.New("create disk", id.String(), errs.Exists, "a branch has this id")
+			}
+			return err
+		}
+		br := branchState{num: 1, id: id, name: RootBranch, layer: 1, created: now, spans: []pointSpan{headSpan(1, 1)}}
 		k := append(metaHeader(id, 1), inodeBody(nil, RootIno)...)
 		k = binary.BigEndian.AppendUint32(k, ^uint32(1))
 		for _, kv := range [][2][]byte{

@@ -35,10 +35,10 @@ func (t *txn) begin(v *View) error {
 		return nil
 	}
 	if v.readOnly {
-		return errs.New("update", v.ref.String(), errs.ReadOnly, "a checkpoint can't be changed")
+		return errs.New("update", v.Ref().String(), errs.ReadOnly, "a checkpoint can't be changed")
 	}
 	if v.gone.Load() {
-		return errs.New("update", v.ref.String(), errs.NoView, "the branch was deleted")
+		return v.ended("update")
 	}
 	t.v, t.lay = v, v.head
 	t.init(t.tx, t.g.d.id, v.chain)
@@ -57,7 +57,7 @@ func (t *txn) checkLayer() error {
 		return err
 	}
 	if !ok {
-		return errs.New("update", t.v.ref.String(), errs.NoView, "the branch was deleted")
+		return errs.New("update", t.v.Ref().String(), errs.NoView, "the branch was deleted")
 	}
 	l, err := decodeLayer(t.lay.id, v)
 	if err != nil {
@@ -102,10 +102,25 @@ func (t *txn) put(body, value []byte) (replaced bool, err error) {
 	if err := t.noteChange(body); err != nil {
 		return false, err
 	}
-	if any && !t.lay.pinned(old.epoch, t.lay.epoch) {
+	switch {
+	case !any:
+		return false, nil
+	case !t.lay.pinned(old.epoch, t.lay.epoch):
 		return true, t.dropOld(body, old.epoch)
 	}
-	return false, nil
+	return false, t.retain(body, old)
+}
+
+// retain counts the inline bytes of a version that only pins see from now on.
+func (t *txn) retain(body []byte, v version) error {
+	if body[0] != kindData || v.whiteout {
+		return nil
+	}
+	val, ok, err := t.tx.Get(t.versioned(body, v.epoch))
+	if err == nil && ok && val[0] == tagInline {
+		t.addRetained(int64(len(val) - 1))
+	}
+	return err
 }
 
 // putFresh is put for a row that no layer of the chain can have, because its
@@ -142,8 +157,10 @@ func (t *txn) del(body []byte, unnamed bool) (replaced bool, err error) {
 		if v, known, err = t.newest(t.lay.id, body, v.epoch-1); err != nil {
 			return false, err
 		}
-	} else {
-		known = any
+	} else if known = any; known {
+		if err := t.retain(body, v); err != nil {
+			return false, err
+		}
 	}
 	if known {
 		hide = !v.whiteout // what would show through
@@ -206,11 +223,25 @@ func (t *txn) noteChange(body []byte) error {
 	return t.tx.Set(k, []byte{tagRow})
 }
 
+// addRetained counts contents of the own layer that only pins keep.
+func (t *txn) addRetained(bytes int64) {
+	if bytes != 0 {
+		t.layerDelta(t.lay.id).retained += bytes
+	}
+}
+
 // addUsage counts contents born (or freed) in a layer and files of its view.
 func (t *txn) addUsage(l layer, bytes, files int64) {
 	if bytes == 0 && files == 0 {
 		return
 	}
+	u := t.layerDelta(l)
+	u.bytes += bytes
+	u.files += files
+}
+
+// layerDelta is what the group adds to the figures of a layer.
+func (t *txn) layerDelta(l layer) *usageRow {
 	if t.g.usage == nil {
 		t.g.usage = map[layer]*usageRow{}
 	}
@@ -219,9 +250,8 @@ func (t *txn) addUsage(l layer, bytes, files int64) {
 		u = &usageRow{}
 		t.g.usage[l] = u
 	}
-	u.bytes += bytes
-	u.files += files
 	t.g.changes++
+	return u
 }
 
 // rowRoom is what the rows of a new file take of the disk at most, in bytes,

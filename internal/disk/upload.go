@@ -62,7 +62,7 @@ var (
 // it is only used to refuse early (Quota, NoSpace) and to size buffers.
 func (v *View) NewUpload(ctx context.Context, size int64) (*Upload, error) {
 	if v.readOnly {
-		return nil, errs.New("upload", v.ref.String(), errs.ReadOnly, "a checkpoint can't be changed")
+		return nil, errs.New("upload", v.Ref().String(), errs.ReadOnly, "a checkpoint can't be changed")
 	}
 	if size > MaxSize {
 		return nil, errs.New("upload", "", errs.TooLarge, "no file may be that large")

@@ -2,23 +2,25 @@ package disk
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 
 	"atoll/internal/errs"
 	"atoll/internal/kv"
 )
 
-// View is a branch, or a checkpoint (then read-only), opened for work.
+// View is a branch, or a checkpoint (then read-only), opened for work. It
+// follows its branch's name, and ends with the branch or when that is rolled
+// back: then everything fails with NoView or Stale.
 type View struct {
 	disk     *Disk
-	ref      Ref
+	name     atomic.Pointer[Ref] // changes when the branch or checkpoint is renamed
 	branch   uint32
 	head     *layerState // of a branch: the layer that is written
 	chain    []level
 	readOnly bool
 	files    int64 // of a checkpoint: how many it has
 	gone     atomic.Bool
+	moved    atomic.Bool // gone, because the branch shows another state now
 }
 
 // View opens a point of the disk's history. NoView: there is none of that
@@ -33,63 +35,31 @@ func (d *Disk) View(ctx context.Context, ref Ref) (*View, error) {
 	if d.gone.Load() {
 		return nil, errs.New("open", d.id.String(), errs.NoDisk, "no such disk")
 	}
-	if ref.Checkpoint != "" {
-		for {
-			if v, err := d.checkpointView(ctx, ref); err != errRetry {
-				return v, err
-			}
-		}
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.viewLocked(ref)
+}
+
+func (d *Disk) viewLocked(ref Ref) (*View, error) {
+	if v := d.views[ref]; v != nil {
+		return v, nil
+	}
 	b := d.branches[ref.Branch]
 	if b == nil {
 		return nil, errs.New("open", ref.String(), errs.NoView, "the disk has no such branch")
 	}
-	if v := d.views[ref]; v != nil {
-		return v, nil
-	}
-	v := &View{disk: d, ref: ref, branch: b.id, head: d.layers[b.layer]}
-	v.chain = d.chainLocked(b.layer, maxEpoch)
-	d.views[ref] = v
-	d.hot.Store(ref, v)
-	return v, nil
-}
-
-var errRetry = errors.New("a view was dropped meanwhile")
-
-// checkpointView opens a checkpoint.
-func (d *Disk) checkpointView(ctx context.Context, ref Ref) (*View, error) {
-	var l, e, created, files uint64
-	d.mu.Lock()
-	b, drops := d.branches[ref.Branch], d.drops
-	d.mu.Unlock()
-	missing := errs.New("open", ref.String(), errs.NoView, "the disk has no such checkpoint")
-	if b == nil {
-		return nil, missing
-	}
-	err := d.store.kv.View(ctx, func(r kv.Reader) error {
-		v, ok, err := r.Get(checkpointKey(d.id, b.id, ref.Checkpoint))
-		if err != nil || !ok {
-			if err == nil {
-				err = missing
-			}
-			return err
+	v := &View{disk: d, branch: b.num}
+	v.name.Store(&ref)
+	if ref.Checkpoint == "" {
+		v.head = d.layers[b.layer]
+		v.chain = d.chainLocked(b.layer, maxEpoch)
+	} else {
+		p := b.by[ref.Checkpoint]
+		if p == nil {
+			return nil, errs.New("open", ref.String(), errs.NoView, "the disk has no such checkpoint")
 		}
-		_, err = unrow(v, &l, &e, &created, &files)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if v := d.views[ref]; v != nil {
-		return v, nil
-	}
-	v := &View{disk: d, ref: ref, branch: b.id, readOnly: true, files: int64(files), chain: d.chainLocked(layer(l), epoch(e))}
-	if d.drops != drops { // perhaps this one was deleted since it was read
-		return nil, errRetry
+		v.readOnly, v.files = true, p.files
+		v.chain = d.chainLocked(p.at.layer, p.at.epoch)
 	}
 	d.views[ref] = v
 	d.hot.Store(ref, v)
@@ -110,21 +80,39 @@ func (d *Disk) chainLocked(l layer, e epoch) []level {
 	return out
 }
 
-// dropView forgets a view and makes work through it fail.
-func (d *Disk) dropView(ref Ref) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.drops++
+// dropViewLocked forgets a view and makes work through it fail; moved tells
+// that its branch is still there, with another state.
+func (d *Disk) dropViewLocked(ref Ref, moved bool) {
 	v := d.views[ref]
+	if v == nil {
+		return
+	}
 	delete(d.views, ref)
 	d.hot.Delete(ref)
-	if v != nil {
-		v.gone.Store(true)
+	v.moved.Store(moved)
+	v.gone.Store(true)
+	for k := range d.handles {
+		if k.view == v {
+			delete(d.handles, k)
+		}
 	}
 }
 
-// Ref returns what the view was opened by.
-func (v *View) Ref() Ref { return v.ref }
+// renameViewLocked moves a view, if there is one, to another name.
+func (d *Disk) renameViewLocked(old, ref Ref) {
+	v := d.views[old]
+	if v == nil {
+		return
+	}
+	delete(d.views, old)
+	d.hot.Delete(old)
+	v.name.Store(&ref)
+	d.views[ref] = v
+	d.hot.Store(ref, v)
+}
+
+// Ref returns what the view is opened by now.
+func (v *View) Ref() Ref { return *v.name.Load() }
 
 // Disk returns the disk.
 func (v *View) Disk() *Disk { return v.disk }
@@ -132,10 +120,18 @@ func (v *View) Disk() *Disk { return v.disk }
 // ReadOnly tells whether the view is of a checkpoint.
 func (v *View) ReadOnly() bool { return v.readOnly }
 
+// ended says why a view that is gone can't be used.
+func (v *View) ended(op string) error {
+	if v.moved.Load() {
+		return errs.New(op, v.Ref().String(), errs.Stale, "the branch was rolled back meanwhile; open it again")
+	}
+	return errs.New(op, v.Ref().String(), errs.NoView, "the branch or checkpoint was deleted")
+}
+
 // read runs fn on a snapshot of the view.
 func (v *View) read(ctx context.Context, fn func(r *reader) error) error {
 	if v.gone.Load() {
-		return errs.New("open", v.ref.String(), errs.NoView, "the branch or checkpoint was deleted")
+		return v.ended("open")
 	}
 	if v.disk.gone.Load() {
 		return errs.New("open", v.disk.id.String(), errs.NoDisk, "the disk was deleted")
@@ -146,7 +142,7 @@ func (v *View) read(ctx context.Context, fn func(r *reader) error) error {
 		// Again, now that there is a snapshot: what was there when it was
 		// taken is whole in it.
 		if v.gone.Load() {
-			return errs.New("open", v.ref.String(), errs.NoView, "the branch or checkpoint was deleted")
+			return v.ended("open")
 		}
 		r := readers.Get().(*reader)
 		defer readers.Put(r)
