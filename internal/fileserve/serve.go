@@ -2,8 +2,10 @@ package fileserve
 
 import (
 	"crypto/rand"
+	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,6 +57,10 @@ func Serve(w http.ResponseWriter, r *http.Request, v *disk.View, path string, o 
 	}
 	defer obj.Close()
 	if p.err != nil {
+		var beyond *Unsatisfiable
+		if errors.As(p.err, &beyond) {
+			w.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(beyond.Size, 10))
+		}
 		return p.err
 	}
 	typ, err := p.contentType(obj)
