@@ -13,6 +13,7 @@ import (
 	"atoll/internal/catalog"
 	"atoll/internal/clientaddr"
 	"atoll/internal/disk"
+	"atoll/internal/share"
 )
 
 // Catalog is what the door needs of package catalog.
@@ -65,6 +66,9 @@ type Options struct {
 
 	Clients *clientaddr.Resolver // finds clients' addresses; nil: no proxy is trusted
 	Limiter *clientaddr.Limiter  // of wrong credentials; nil: there is no limit
+
+	// Shares makes and serves share URLs; nil: not offered.
+	Shares *share.Sharer
 
 	// Backup copies the running store into a directory of the server's
 	// machine; nil: not offered.
@@ -195,6 +199,20 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// isOpen tells whether a route wants no key. A path all of whose methods want
+// none may tell anyone that it has no others.
+func isOpen(rt *route, methods map[string]*route) bool {
+	if rt != nil {
+		return rt.right == rightNone
+	}
+	for _, other := range methods {
+		if other.right != rightNone {
+			return false
+		}
+	}
+	return len(methods) > 0
+}
+
 // run brings a request through the steps that all routes share, in the order
 // that tells a stranger least; a panic becomes an error.
 func (a *api) run(c *call, methods map[string]*route) (ans answer, err error) {
@@ -204,7 +222,7 @@ func (a *api) run(c *call, methods map[string]*route) (ans answer, err error) {
 		}
 	}()
 	rt := methods[c.r.Method]
-	if isAPI(c.r.URL.Path) && (rt == nil || rt.right != rightNone) {
+	if isAPI(c.r.URL.Path) && !isOpen(rt, methods) {
 		if err := a.authenticate(c); err != nil {
 			return ans, err
 		}

@@ -1,4 +1,150 @@
 package controlapi
 
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"atoll/internal/disk"
+	"atoll/internal/errs"
+	"atoll/internal/objmeta"
+)
+
+const filesPath = "/api/disks/{id}/files/{path...}"
+
 // fileRoutes are those that show and change files by path.
-func (a *api) fileRoutes() []route { return nil }
+func (a *api) fileRoutes() []route {
+	const group = "Files"
+	read := endpoint{raw: "*/*", out: reflect.TypeFor[fileResponse](), run: a.readFile}
+	query := []param{
+		{name: "stat", kind: "boolean", text: "`true`: what the path names, as JSON; a symbolic link is not followed"},
+		{name: "list", kind: "boolean", text: "`true`: a page of what is in the folder, as JSON"},
+		{name: "limit", kind: "integer", text: "entries of the page: 1 to 1000, by default 1000"},
+		{name: "cursor", text: "`nextCursor` of the page before; it is opaque"},
+	}
+	mode := []param{
+		{name: "mode", text: "octal digits, for a file that is made; by default 0644"},
+		{name: "uid", kind: "integer", text: "owner of what is made; by default 0"},
+		{name: "gid", kind: "integer", text: "group of what is made; by default 0"},
+		{in: "header", name: "If-Match", text: "only if the file's ETag is one of these; `*`: only if it is there"},
+		{in: "header", name: "If-None-Match", text: "`*`: only if it is not there"},
+		{in: "header", name: "Content-MD5", text: "base64 of the contents' MD5, which is checked"},
+	}
+	get := route{path: filesPath, group: group, right: rightDiskRead, contents: true, do: read, params: query,
+		success: []int{200, 206, 304}, errors: []int{404, 409, 412, 416},
+		text: "The empty path is the disk's root folder. Contents come with Range and conditional requests."}
+	head := get
+	get.method, get.name, get.summary = "GET", "readFile", "a file's contents; what a path is; what is in a folder"
+	head.method, head.name, head.summary = "HEAD", "headFile", "what GET answers, without the contents"
+	return []route{
+		get, head,
+		{method: "PUT", path: filesPath, name: "writeFile", group: group, summary: "write a file",
+			text: "The body is the contents, of any size. They take the file's place in one step when all of them have come; missing folders are made. " +
+				"A file that is replaced keeps its mode and owner.",
+			right: rightDiskWrite, contents: true, action: "file.write", success: []int{200, 201},
+			errors: []int{403, 404, 409, 412, 507}, params: mode, do: streams("*/*", a.writeFile)},
+		{method: "POST", path: filesPath, name: "changeFile", group: group, summary: "mkdir, rename, symlink, chmod",
+			text:  "`op` says what is done with the path; the other fields belong to one op or another.",
+			right: rightDiskWrite, contents: true, action: "file.change", success: []int{200, 201},
+			errors: []int{403, 404, 409, 507}, do: takes(a.changeFile)},
+		{method: "DELETE", path: filesPath, name: "deleteFile", group: group, summary: "delete a file or a folder",
+			text: "A symbolic link is deleted, not what it leads to. A folder with all that is in it is deleted piece by piece: " +
+				"if that fails half-way, the error says how much is gone, and the request can be sent again.",
+			right: rightDiskWrite, contents: true, action: "file.delete", errors: []int{403, 404, 409, 412}, do: gives(a.deleteFile),
+			params: []param{{name: "recursive", kind: "boolean", text: "`true`: also a folder that is not empty"},
+				{in: "header", name: "If-Match", text: "only if the file's ETag is one of these"}}},
+	}
+}
+
+// fileResponse is what a path names.
+type fileResponse struct {
+	Path   string `json:"path" doc:"without a slash at either end; empty: the root folder"`
+	Name   string `json:"name" doc:"last part of the path"`
+	Type   string `json:"type" doc:"file, directory, symlink, fifo, socket, block or char"`
+	Size   int64  `json:"size" doc:"bytes of a file; of a symlink the length of its target"`
+	Mode   string `json:"mode" doc:"permission bits, octal digits"`
+	UID    uint32 `json:"uid"`
+	GID    uint32 `json:"gid"`
+	Nlink  uint32 `json:"nlink" doc:"how many names it has"`
+	Inode  uint64 `json:"inode"`
+	Mtime  string `json:"mtime" doc:"time: contents changed"`
+	Ctime  string `json:"ctime" doc:"time: anything changed"`
+	Btime  string `json:"btime" doc:"time: made"`
+	ETag   string `json:"etag,omitempty" doc:"of a file, quoted as in the header"`
+	Target string `json:"target,omitempty" doc:"of a symlink"`
+
+	Entries []fileResponse `json:"entries,omitzero" doc:"of a folder that was listed"`
+}
+
+func wireFile(path string, a *disk.Attr) fileResponse {
+	f := fileResponse{
+		Path: path, Name: path[strings.LastIndexByte(path, '/')+1:], Type: typeName(a.Type), Size: a.Size,
+		Mode: fmt.Sprintf("%04o", a.Mode), UID: a.UID, GID: a.GID, Nlink: a.Nlink, Inode: uint64(a.Ino),
+		Mtime: timestamp(a.Mtime), Ctime: timestamp(a.Ctime), Btime: timestamp(a.Btime), Target: a.Target,
+	}
+	if a.Type == disk.File {
+		f.ETag = string(objmeta.AppendETag(nil, a))
+	}
+	return f
+}
+
+func typeName(t disk.Type) string {
+	switch t {
+	case disk.File:
+		return "file"
+	case disk.Dir:
+		return "directory"
+	case disk.Symlink:
+		return "symlink"
+	case disk.FIFO:
+		return "fifo"
+	case disk.Socket:
+		return "socket"
+	case disk.BlkDev:
+		return "block"
+	}
+	return "char"
+}
+
+// filePath is the path that the request names, without a slash at its end,
+// which says that a directory is meant.
+func (c *call) filePath() (path string, dir bool) {
+	path, dir = strings.CutSuffix(c.r.PathValue("path"), "/")
+	c.target = path
+	return path, dir
+}
+
+// parseMode reads permission bits.
+func parseMode(s string) (uint32, error) {
+	n, err := strconv.ParseUint(s, 8, 32)
+	if err != nil || n > 0o7777 {
+		return 0, invalid("mode is octal digits, up to 7777")
+	}
+	return uint32(n), nil
+}
+
+// flag reads a parameter of the query that is true, false or not there.
+func (c *call) flag(name string) (bool, error) {
+	switch c.query(name) {
+	case "":
+		return false, nil
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, invalid("%s is true or false", name)
+}
+
+// notThere makes NotFound of what keeps a path that is read from leading
+// anywhere.
+func notThere(err error) error {
+	switch errs.KindOf(err) {
+	case errs.NotFound, errs.NotDir, errs.Loop, errs.LeavesDisk, errs.Reserved, errs.Stale:
+		if err != nil {
+			return errs.New("find", "", errs.NotFound, "there is no such file or folder")
+		}
+	}
+	return err
+}
