@@ -12,9 +12,12 @@ import (
 	"atoll/internal/kv"
 )
 
-// MaxShareTime is how long a share URL holds at most, and so how long a
-// signing key is kept after another took its place.
+// MaxShareTime is how long a share URL holds at most.
 const MaxShareTime = 7 * 24 * time.Hour
+
+// keepShareKey is how long a signing key is kept after another took its place:
+// longer than any URL holds, so that one that expired lately can say so.
+const keepShareKey = 2 * MaxShareTime
 
 // ShareKey is a key that share URLs are signed with.
 type ShareKey struct {
@@ -56,7 +59,7 @@ func (c *Catalog) ShareKeys(ctx context.Context) ([]ShareKey, error) {
 }
 
 // RotateShareKey makes a new key to sign share URLs with and returns it. The
-// one before goes on verifying for MaxShareTime, so no URL breaks.
+// one before goes on verifying for longer than URLs hold, so none breaks.
 func (c *Catalog) RotateShareKey(ctx context.Context) (ShareKey, error) {
 	keys, err := c.changeShareKeys(ctx, true)
 	if err != nil {
@@ -126,7 +129,7 @@ func (c *Catalog) changeShareKeys(ctx context.Context, rotate bool) ([]ShareKey,
 			if current = true; !rotate {
 				return nil
 			}
-			row.Until = now.Add(MaxShareTime)
+			row.Until = now.Add(keepShareKey)
 			return setRow(t, shareKeyKey(string(rest)), &row)
 		})
 		if err != nil || (current && !rotate) {

@@ -1,9 +1,7 @@
 package controlapi
 
 import (
-	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 
 	"atoll/internal/disk"
@@ -24,9 +22,9 @@ func (a *api) fileRoutes() []route {
 		{name: "cursor", text: "`nextCursor` of the page before; it is opaque"},
 	}
 	mode := []param{
-		{name: "mode", text: "octal digits, for a file that is made; by default 0644"},
-		{name: "uid", kind: "integer", text: "owner of what is made; by default 0"},
-		{name: "gid", kind: "integer", text: "group of what is made; by default 0"},
+		{in: "header", name: "X-Archil-Mode", text: "octal digits, for a file that is made; by default 0644"},
+		{in: "header", name: "X-Archil-Uid", kind: "integer", text: "owner of what is made; by default 0"},
+		{in: "header", name: "X-Archil-Gid", kind: "integer", text: "group of what is made; by default 0"},
 		{in: "header", name: "If-Match", text: "only if the file's ETag is one of these; `*`: only if it is there"},
 		{in: "header", name: "If-None-Match", text: "`*`: only if it is not there"},
 		{in: "header", name: "Content-MD5", text: "base64 of the contents' MD5, which is checked"},
@@ -59,20 +57,20 @@ func (a *api) fileRoutes() []route {
 
 // fileResponse is what a path names.
 type fileResponse struct {
-	Path   string `json:"path" doc:"without a slash at either end; empty: the root folder"`
-	Name   string `json:"name" doc:"last part of the path"`
-	Type   string `json:"type" doc:"file, directory, symlink, fifo, socket, block or char"`
-	Size   int64  `json:"size" doc:"bytes of a file; of a symlink the length of its target"`
-	Mode   string `json:"mode" doc:"permission bits, octal digits"`
-	UID    uint32 `json:"uid"`
-	GID    uint32 `json:"gid"`
-	Nlink  uint32 `json:"nlink" doc:"how many names it has"`
-	Inode  uint64 `json:"inode"`
-	Mtime  string `json:"mtime" doc:"time: contents changed"`
-	Ctime  string `json:"ctime" doc:"time: anything changed"`
-	Btime  string `json:"btime" doc:"time: made"`
-	ETag   string `json:"etag,omitempty" doc:"of a file, quoted as in the header"`
-	Target string `json:"target,omitempty" doc:"of a symlink"`
+	Path     string `json:"path" doc:"without a slash at either end; empty: the root folder"`
+	Name     string `json:"name" doc:"last part of the path"`
+	Type     string `json:"type" doc:"file, dir, symlink, fifo, socket, block or char"`
+	Size     int64  `json:"size" doc:"bytes of a file; of a symlink the length of its target"`
+	Mode     uint32 `json:"mode" doc:"permission bits; a decimal number: 420 is 0644"`
+	UID      uint32 `json:"uid"`
+	GID      uint32 `json:"gid"`
+	Nlink    uint32 `json:"nlink" doc:"how many names it has"`
+	Inode    uint64 `json:"inode"`
+	Modified string `json:"modified" doc:"time: contents changed"`
+	Changed  string `json:"changed" doc:"time: anything changed"`
+	Created  string `json:"created" doc:"time: made"`
+	ETag     string `json:"etag,omitempty" doc:"of a file, quoted as in the header"`
+	Target   string `json:"target,omitempty" doc:"of a symlink"`
 
 	Entries []fileResponse `json:"entries,omitzero" doc:"of a folder that was listed"`
 }
@@ -80,8 +78,8 @@ type fileResponse struct {
 func wireFile(path string, a *disk.Attr) fileResponse {
 	f := fileResponse{
 		Path: path, Name: path[strings.LastIndexByte(path, '/')+1:], Type: typeName(a.Type), Size: a.Size,
-		Mode: fmt.Sprintf("%04o", a.Mode), UID: a.UID, GID: a.GID, Nlink: a.Nlink, Inode: uint64(a.Ino),
-		Mtime: timestamp(a.Mtime), Ctime: timestamp(a.Ctime), Btime: timestamp(a.Btime), Target: a.Target,
+		Mode: a.Mode, UID: a.UID, GID: a.GID, Nlink: a.Nlink, Inode: uint64(a.Ino),
+		Modified: timestamp(a.Mtime), Changed: timestamp(a.Ctime), Created: timestamp(a.Btime), Target: a.Target,
 	}
 	if a.Type == disk.File {
 		f.ETag = string(objmeta.AppendETag(nil, a))
@@ -94,7 +92,7 @@ func typeName(t disk.Type) string {
 	case disk.File:
 		return "file"
 	case disk.Dir:
-		return "directory"
+		return "dir"
 	case disk.Symlink:
 		return "symlink"
 	case disk.FIFO:
@@ -115,13 +113,12 @@ func (c *call) filePath() (path string, dir bool) {
 	return path, dir
 }
 
-// parseMode reads permission bits.
-func parseMode(s string) (uint32, error) {
-	n, err := strconv.ParseUint(s, 8, 32)
-	if err != nil || n > 0o7777 {
-		return 0, invalid("mode is octal digits, up to 7777")
+// checkMode refuses what are no permission bits.
+func checkMode(mode uint64) (uint32, error) {
+	if mode > 0o7777 {
+		return 0, invalid("mode is permission bits: at most 4095, which is octal 7777")
 	}
-	return uint32(n), nil
+	return uint32(mode), nil
 }
 
 // flag reads a parameter of the query that is true, false or not there.

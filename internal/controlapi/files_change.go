@@ -17,7 +17,7 @@ type changeRequest struct {
 	To        string  `json:"to" doc:"rename: the new path"`
 	NoReplace bool    `json:"noReplace" doc:"rename: fail if the new path is taken; else a file takes a file's place, a folder that of an empty folder"`
 	Target    string  `json:"target" doc:"symlink: where the link at the path leads"`
-	Mode      *string `json:"mode" doc:"mkdir, chmod: octal digits"`
+	Mode      *uint32 `json:"mode" doc:"mkdir, chmod: permission bits; a decimal number: 493 is 0755"`
 	UID       *uint32 `json:"uid" doc:"mkdir, symlink, chmod: owner"`
 	GID       *uint32 `json:"gid" doc:"mkdir, symlink, chmod: group"`
 }
@@ -121,7 +121,7 @@ func (f *fileChange) mkdir() (fileResponse, error) {
 	o := disk.MakeDirOptions{Mode: 0o755, HasMode: true, UID: deref(in.UID), GID: deref(in.GID)}
 	if in.Mode != nil {
 		var err error
-		if o.Mode, err = parseMode(*in.Mode); err != nil {
+		if o.Mode, err = checkMode(uint64(*in.Mode)); err != nil {
 			return fileResponse{}, err
 		}
 	}
@@ -188,7 +188,7 @@ func (f *fileChange) symlink() (fileResponse, error) {
 func (f *fileChange) chmod() (fileResponse, error) {
 	s := disk.SetAttr{UID: f.in.UID, GID: f.in.GID}
 	if f.in.Mode != nil {
-		mode, err := parseMode(*f.in.Mode)
+		mode, err := checkMode(uint64(*f.in.Mode))
 		if err != nil {
 			return fileResponse{}, err
 		}

@@ -113,20 +113,24 @@ func checkMD5(header string, sum []byte) error {
 	return nil
 }
 
-// putOptions reads mode and owner from the query.
+// putOptions reads mode and owner from the headers that the S3 door takes.
 func (c *call) putOptions() (o disk.PutOptions, err error) {
-	q := c.r.URL.Query()
-	if q.Has("mode") {
+	h := c.r.Header
+	if v := h.Get("X-Archil-Mode"); v != "" {
+		n, err := strconv.ParseUint(v, 8, 32)
+		if err != nil {
+			return o, invalid("X-Archil-Mode is octal digits, such as 0640")
+		}
 		o.HasMode = true
-		if o.Mode, err = parseMode(q.Get("mode")); err != nil {
+		if o.Mode, err = checkMode(n); err != nil {
 			return o, err
 		}
 	}
-	for name, id := range map[string]*uint32{"uid": &o.UID, "gid": &o.GID} {
-		if !q.Has(name) {
+	for name, id := range map[string]*uint32{"X-Archil-Uid": &o.UID, "X-Archil-Gid": &o.GID} {
+		if h.Get(name) == "" {
 			continue
 		}
-		n, err := strconv.ParseUint(q.Get(name), 10, 32)
+		n, err := strconv.ParseUint(h.Get(name), 10, 32)
 		if err != nil {
 			return o, invalid("%s is a number from 0 to 4294967295", name)
 		}

@@ -11,11 +11,10 @@ import (
 // that are made of others. A type that does not parse counts as one.
 func Runs(contentType string) bool {
 	t, _, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return true
-	}
-	major, minor, _ := strings.Cut(t, "/")
+	major, minor, ok := strings.Cut(t, "/")
 	switch {
+	case err != nil || !ok:
+		return true
 	case strings.Contains(minor, "html"), strings.Contains(minor, "script"), strings.Contains(minor, "xml"),
 		strings.Contains(minor, "xsl"), strings.Contains(minor, "flash"), strings.Contains(minor, "svg"):
 		// OOXML documents are zip files; no browser opens them.

@@ -10,15 +10,17 @@ import (
 	"strings"
 	"time"
 
+	"atoll/internal/catalog"
 	"atoll/internal/disk"
 	"atoll/internal/errs"
 	"atoll/internal/fileserve"
 )
 
-// Store is what links need of the store: keys, and what was taken back.
+// Store is what links need of package catalog: keys, what was taken back, and
+// whom disks admit.
 type Store interface {
-	// ShareKeys returns the keys, the newest first.
-	ShareKeys(ctx context.Context) ([]Key, error)
+	// ShareKeys returns the key that seals, and those that still open.
+	ShareKeys(ctx context.Context) ([]catalog.ShareKey, error)
 	// RevokeShare takes back one share of a disk. What it keeps of it may go
 	// after until.
 	RevokeShare(ctx context.Context, d disk.ID, id string, until time.Time) error
@@ -37,11 +39,11 @@ type Core interface {
 	Disk(ctx context.Context, id disk.ID) (*disk.Disk, error)
 }
 
-// Options of New. Store and Disks are needed.
+// Options of New. Store, Disks and PublicURL are needed.
 type Options struct {
 	Store     Store
 	Disks     Core
-	PublicURL string            // under which clients reach /api/, such as https://atoll.example.com
+	PublicURL func() string     // under which clients reach /api/, such as https://atoll.example.com
 	Now       func() time.Time  // nil: time.Now
 	Rand      io.Reader         // nil: crypto/rand
 	Serve     fileserve.Options // how files are sent
@@ -58,7 +60,6 @@ func New(o Options) *Sharer {
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}
-	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
 	return &Sharer{o: o}
 }
 
@@ -99,7 +100,7 @@ func (s *Sharer) Make(ctx context.Context, id disk.ID, ref disk.Ref, path string
 	if err != nil {
 		return Share{}, err
 	}
-	return Share{ID: c.ID, URL: s.o.PublicURL + Path + token, Expires: c.Expires()}, nil
+	return Share{ID: c.ID, URL: strings.TrimRight(s.o.PublicURL(), "/") + Path + token, Expires: c.Expires()}, nil
 }
 
 // find checks that there is such a file, and returns its branch's own id.

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"atoll/internal/catalog"
 	"atoll/internal/disk"
 	"atoll/internal/errs"
 )
@@ -16,7 +17,7 @@ import (
 // Lifetimes of links.
 const (
 	DefaultLifetime = 24 * time.Hour
-	MaxLifetime     = 7 * 24 * time.Hour
+	MaxLifetime     = catalog.MaxShareTime
 )
 
 // MaxPath is how long the path of a shared file may be, in bytes: a link has
@@ -38,16 +39,10 @@ func ParseID(s string) (id ID, ok bool) {
 	return id, err == nil && n == len(id) && id.String() == s
 }
 
-// Key seals tokens.
-type Key struct {
-	ID     string // 16 hex digits
-	Secret [32]byte
-}
-
 // aeadOf makes what seals and opens under a key. Its secret is used for this
 // alone, and share ids are random: 96 bits stand for 2^32 links a key with room
 // to spare.
-func aeadOf(k *Key) (cipher.AEAD, error) {
+func aeadOf(k *catalog.ShareKey) (cipher.AEAD, error) {
 	block, err := aes.NewCipher(k.Secret[:])
 	if err != nil {
 		return nil, errs.E("share key", "", errs.Other, err)
@@ -86,7 +81,7 @@ const (
 var encoding = base64.RawURLEncoding.Strict()
 
 // seal writes a token.
-func seal(k *Key, c *Claims) (string, error) {
+func seal(k *catalog.ShareKey, c *Claims) (string, error) {
 	aead, err := aeadOf(k)
 	if err != nil {
 		return "", err
@@ -109,7 +104,7 @@ func seal(k *Key, c *Claims) (string, error) {
 
 // open reads a token. ok is false for whatever seal did not write with one of
 // these keys.
-func open(keys []Key, token string) (c Claims, ok bool, err error) {
+func open(keys []catalog.ShareKey, token string) (c Claims, ok bool, err error) {
 	if len(token) > maxToken {
 		return c, false, nil
 	}
