@@ -16,7 +16,7 @@ import (
 type FileInfo struct {
 	Path     string    `json:"path"`
 	Name     string    `json:"name"`
-	Type     string    `json:"type"` // "file", "dir", "symlink", …
+	Type     string    `json:"type"` // "file", "directory", "symlink", …
 	Size     int64     `json:"size"`
 	Mode     uint32    `json:"mode"` // permission bits
 	UID      uint32    `json:"uid"`

@@ -59,13 +59,13 @@ func (a *api) fileRoutes() []route {
 type fileResponse struct {
 	Path     string `json:"path" doc:"without a slash at either end; empty: the root folder"`
 	Name     string `json:"name" doc:"last part of the path"`
-	Type     string `json:"type" doc:"file, dir, symlink, fifo, socket, block or char"`
+	Type     string `json:"type" enum:"file,directory,symlink,fifo,device,socket" doc:"file, directory, symlink, fifo, device or socket"`
 	Size     int64  `json:"size" doc:"bytes of a file; of a symlink the length of its target"`
 	Mode     uint32 `json:"mode" doc:"permission bits; a decimal number: 420 is 0644"`
-	UID      uint32 `json:"uid"`
-	GID      uint32 `json:"gid"`
+	UID      uint32 `json:"uid" doc:"owner"`
+	GID      uint32 `json:"gid" doc:"group"`
 	Nlink    uint32 `json:"nlink" doc:"how many names it has"`
-	Inode    uint64 `json:"inode"`
+	Inode    uint64 `json:"inode" doc:"number of what the path names; other names of it have the same"`
 	Modified string `json:"modified" doc:"time: contents changed"`
 	Changed  string `json:"changed" doc:"time: anything changed"`
 	Created  string `json:"created" doc:"time: made"`
@@ -87,24 +87,6 @@ func wireFile(path string, a *disk.Attr) fileResponse {
 	return f
 }
 
-func typeName(t disk.Type) string {
-	switch t {
-	case disk.File:
-		return "file"
-	case disk.Dir:
-		return "dir"
-	case disk.Symlink:
-		return "symlink"
-	case disk.FIFO:
-		return "fifo"
-	case disk.Socket:
-		return "socket"
-	case disk.BlkDev:
-		return "block"
-	}
-	return "char"
-}
-
 // filePath is the path that the request names, without a slash at its end,
 // which says that a directory is meant.
 func (c *call) filePath() (path string, dir bool) {
@@ -119,19 +101,6 @@ func checkMode(mode uint64) (uint32, error) {
 		return 0, invalid("mode is permission bits: at most 4095, which is octal 7777")
 	}
 	return uint32(mode), nil
-}
-
-// flag reads a parameter of the query that is true, false or not there.
-func (c *call) flag(name string) (bool, error) {
-	switch c.query(name) {
-	case "":
-		return false, nil
-	case "true":
-		return true, nil
-	case "false":
-		return false, nil
-	}
-	return false, invalid("%s is true or false", name)
 }
 
 // notThere makes NotFound of what keeps a path that is read from leading

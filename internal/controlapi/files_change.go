@@ -12,7 +12,7 @@ import (
 // changeRequest is the body of POST of a path. Fields that belong to another
 // op than the one asked for are refused.
 type changeRequest struct {
-	Op        string  `json:"op" doc:"mkdir, rename, symlink or chmod"`
+	Op        string  `json:"op" need:"true" enum:"mkdir,rename,symlink,chmod" doc:"mkdir, rename, symlink or chmod"`
 	Parents   bool    `json:"parents" doc:"mkdir: make missing parents too, and be content if the folder is there"`
 	To        string  `json:"to" doc:"rename: the new path"`
 	NoReplace bool    `json:"noReplace" doc:"rename: fail if the new path is taken; else a file takes a file's place, a folder that of an empty folder"`

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"atoll/internal/errs"
+	"atoll/internal/share"
 )
 
 // isAPI tells whether a path is behind the API's key, there or not.
@@ -53,8 +54,8 @@ func (a *api) observe(c *call, pattern string, status int, took time.Duration, e
 	a.requests.WithLabelValues(pattern, methodLabel(c.r.Method), statusLabel(status)).Inc()
 	a.seconds.WithLabelValues(pattern).Observe(took.Seconds())
 	path := c.r.URL.Path
-	if c.rt != nil && c.rt.right == rightNone {
-		path = c.rt.path // it may hold what opens something
+	if strings.HasPrefix(path, share.Path) { // a token opens something
+		path = share.Path + "..."
 	}
 	level := slog.LevelInfo
 	attrs := []slog.Attr{

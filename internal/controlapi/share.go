@@ -37,7 +37,7 @@ func (a *api) shareRoutes() []route {
 }
 
 type shareRequest struct {
-	Key       string `json:"key" doc:"path of the file"`
+	Key       string `json:"key" need:"true" doc:"path of the file"`
 	ExpiresIn *int64 `json:"expiresIn" doc:"seconds, 1 to 604800; 86400 if it is not given"`
 }
 

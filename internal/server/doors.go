@@ -7,12 +7,16 @@ import (
 
 	"atoll/internal/controlapi"
 	"atoll/internal/disk"
+	"atoll/internal/fileserve"
 	"atoll/internal/s3api"
+	"atoll/internal/share"
 )
 
 func (s *server) controlHandler() http.Handler {
 	return controlapi.New(controlapi.Options{
 		Catalog: s.st.catalog, Disks: s.st.disks, Clients: s.clients, Limiter: s.limiter,
+		Shares: share.New(share.Options{Store: s.st.catalog, Disks: s.st.disks, PublicURL: s.publicURL,
+			Now: s.cfg.Now, Rand: s.cfg.Rand, Serve: fileserve.Options{Rand: s.cfg.Rand}}),
 		Info: s.info, Backup: s.backup, RotateKey: s.rotateKey, Ready: s.isReady,
 		Registry: s.metrics.registry, Log: s.log, Now: s.cfg.Now,
 	})
