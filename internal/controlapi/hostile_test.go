@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -221,7 +222,8 @@ func TestMethodsAndPaths(t *testing.T) {
 			t.Errorf("Allow: %q", allow)
 		}
 		unclean := []string{"/" + path, "/./" + path[1:], "/api/../" + path[1:], strings.Replace(path, "/api/", "/api//", 1)}
-		if !strings.Contains(rt.path, "...}") {
+		goesOn := func(other route) bool { return other.path == rt.path+"/{path...}" }
+		if !strings.Contains(rt.path, "...}") && !slices.ContainsFunc(table(), goesOn) {
 			unclean = append(unclean, path+"/", path+"//", path+"/.", path+"/x/..")
 		}
 		for _, p := range unclean {
