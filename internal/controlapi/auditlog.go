@@ -68,6 +68,7 @@ func (a *api) listAudit(c *call) (auditResponse, error) {
 func wireEntries(entries []catalog.AuditEntry) []auditEntry {
 	list := make([]auditEntry, 0, len(entries))
 	for _, e := range entries {
+		e.Time = e.Time.UTC().Truncate(time.Millisecond)
 		list = append(list, auditEntry(e))
 	}
 	return list
