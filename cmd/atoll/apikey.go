@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,6 +71,7 @@ func newAPIKeyLs(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		slices.SortFunc(keys, func(a, b client.APIKey) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
 		return list(t, keys, []string{"ID", "NAME", "KEY", "OPENS", "CREATED", "LAST USED", "EXPIRES"}, func(k client.APIKey) []string {
 			opens := "all disks"
 			if len(k.Disks) > 0 {

@@ -56,6 +56,11 @@ func (f *transferFlags) do(ctx context.Context, work func(context.Context, trans
 	o.Report = func(e transfer.Event) { f.report(bar, out, e) }
 	res, err := work(ctx, o)
 	bar.end()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted; the same command again goes on where this one stopped")
+	} else if err != nil && res == (transfer.Result{}) {
+		return err // nothing was begun
+	}
 	if out.Result = res; f.json {
 		if printErr := printJSON(f.a.stdout, out); err == nil {
 			err = printErr
@@ -63,15 +68,10 @@ func (f *transferFlags) do(ctx context.Context, work func(context.Context, trans
 	} else if !f.quiet {
 		fmt.Fprintln(f.a.stdout, f.summary(&res))
 	}
-	switch {
-	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		return errors.New("interrupted; the same command again goes on where this one stopped")
-	case err != nil:
-		return err
-	case res.Failed > 0:
-		return fmt.Errorf("%d file(s) failed", res.Failed)
+	if err == nil && res.Failed > 0 {
+		err = fmt.Errorf("%d file(s) failed", res.Failed)
 	}
-	return nil
+	return err
 }
 
 // report prints what is worth a line: what failed to standard error, and with
