@@ -9,7 +9,9 @@
 // {id} names, enforce the disk's allowed IPs, receive and decode the body, run
 // the handler, write the audit entry. So handlers hold only what is particular
 // to them: they get a call and return data or an error. A route of a new file
-// goes into a function that returns a []route, called by api.routes.
+// goes into a function that returns a []route, called by api.routes, and into TestWalk,
+// which does what each route does and misses those that it does not know; all
+// that strangers and wrong requests get is tested for every route of the table.
 //
 // Everything under /api/ wants the header `Authorization: key-...`, also to
 // learn that a route does not exist, but for routes of rightNone. Answers are {"success":true,"data":...}
