@@ -276,6 +276,7 @@ func TestMultipartChecksums(t *testing.T) {
 				}
 				wrong := base64.StdEncoding.EncodeToString(make([]byte, sums[alg].size))
 				e.do(e.completeReq("k", id, names...).with(sums[alg].header, wrong)).want(t, 400, "BadDigest")
+				e.do(e.completeReq("k", id, names...).with("X-Amz-Checksum-Type", sumType(kind != "COMPOSITE"))).want(t, 400, "InvalidRequest")
 				bad := append([]named(nil), names...)
 				bad[1].more = strings.Replace(bad[1].more, ">", ">A", 1)
 				e.do(e.completeReq("k", id, bad...)).want(t, 400, "InvalidPart")
