@@ -60,3 +60,41 @@ func BenchmarkList1000(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkCompleteMultipart completes uploads of 10,000 parts.
+func BenchmarkCompleteMultipart(b *testing.B) {
+	v := benchView(b, nil, 0)
+	for b.Loop() {
+		b.StopTimer()
+		u := manyParts(b, v, "f", MaxParts)
+		b.StartTimer()
+		if _, err := v.CompleteMultipart(ctx, "f", u.id, u.parts, PutOptions{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkReadParts reads a byte anywhere in a file of 10,000 parts.
+func BenchmarkReadParts(b *testing.B) {
+	v := benchView(b, nil, 0)
+	u := manyParts(b, v, "f", MaxParts)
+	a, err := v.CompleteMultipart(ctx, "f", u.id, u.parts, PutOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	buf := make([]byte, 1)
+	for i := int64(0); b.Loop(); i++ {
+		if _, err := v.ReadAt(ctx, a.Ino, buf, i*7919%a.Size); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkAppend100 appends 100 bytes to a log.
+func BenchmarkAppend100(b *testing.B) {
+	v := benchView(b, nil, 0)
+	data := randomBytes(100, 1)
+	for b.Loop() {
+		appendTo(b, v, "log", data)
+	}
+}

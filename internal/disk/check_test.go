@@ -406,7 +406,7 @@ func damages() []damage {
 		}},
 		{name: "layer missing", prefix: tablePrefix(tabLayer), change: remove, what: ProblemHistory},
 		{name: "changes missing", prefix: tablePrefix(tabChange), change: remove, what: ProblemHistory},
-		{name: "unknown table", what: ProblemRow, add: func(tx kv.Txn) error { return tx.Set(tableKey(testDisk, 'w'), row(1)) }},
+		{name: "unknown table", what: ProblemRow, add: func(tx kv.Txn) error { return tx.Set(tableKey(testDisk, 'A'), row(1)) }},
 		{name: "chunk missing its extent", prefix: metaPrefix(1, []byte{kindData}), change: remove, what: ProblemLeak, safe: true},
 		{name: "chunk garbage", prefix: metaPrefix(1, []byte{kindData}), change: garbage, what: ProblemRow},
 		{name: "chunk of no file", what: ProblemLeak, add: func(tx kv.Txn) error {

@@ -8,7 +8,9 @@
 // A Store holds all disks, a Disk one of them, a View one branch (to read and
 // write) or one checkpoint (to read). Operations are methods of View, in a file
 // each kind: by path (object.go, put.go, remove.go), by inode (node.go, rename.go,
-// write.go, setattr.go, xattr.go), listings (list.go), uploads (upload.go).
+// write.go, setattr.go, xattr.go), listings (list.go), uploads (upload.go), those in
+// parts (multipart.go; parts.go says where the bytes of such files are), append.go
+// and copy.go.
 //
 // Reads run in one kv View. Changes are functions over a txn; the disk's committer
 // (commit.go) merges those that wait into one transaction. Jobs (jobs.go) do what is
@@ -25,6 +27,8 @@
 //   - A name is a file or a directory, never both; attributes stand in one row.
 //   - No row changes in an epoch that a checkpoint or a child layer has pinned.
 //   - An extent is named by versions of one chunk only, and ids never come again.
+//   - A part table changes only to lose parts that begin behind the file's end; a
+//     data id is a part of one file at most, and then no inode names it.
 //   - The row cache is exact (rowcache.go), and a layer's filter never says "not
 //     here" of what a reader's snapshot has (filterset.go).
 //   - Nothing is deleted on suspicion: a read error stops the compactor, and counters

@@ -366,3 +366,94 @@ func manyParts(t tester, v *View, path string, n int) uploaded {
 	wg.Wait()
 	return u
 }
+
+// TestMultipartRace uploads, completes, aborts and expires parts of the same
+// few uploads at once, with checkpoints in between: whatever wins, a file is
+// whole and nothing is left over.
+func TestMultipartRace(t *testing.T) {
+	e := newEnv(t, nil, Options{NoCompaction: true})
+	v := e.root()
+	var mu sync.Mutex
+	ids := map[string]MultipartID{}
+	current := func(path string) MultipartID {
+		mu.Lock()
+		defer mu.Unlock()
+		if ids[path] == 0 {
+			ids[path] = createMultipart(t, v, path, PutOptions{})
+		}
+		return ids[path]
+	}
+	over := func(path string, id MultipartID) {
+		mu.Lock()
+		defer mu.Unlock()
+		if ids[path] == id {
+			delete(ids, path)
+		}
+	}
+	allowed := func(err error) {
+		if err != nil && !errs.Is(err, errs.NotFound) && !errs.Is(err, errs.Invalid) {
+			t.Error(err)
+		}
+	}
+	var wg sync.WaitGroup
+	for w := range 6 {
+		wg.Go(func() {
+			for i := range 60 {
+				path := fmt.Sprint("f", (w+i)%2)
+				id := current(path)
+				switch (w*7 + i) % 11 {
+				case 0:
+					allowed(v.AbortMultipart(ctx, path, id))
+					over(path, id)
+				case 1, 2:
+					parts, _, err := v.Parts(ctx, path, id, 0, 100)
+					allowed(err)
+					_, err = v.CompleteMultipart(ctx, path, id, parts, PutOptions{})
+					allowed(err)
+					if err == nil {
+						over(path, id)
+					}
+				case 3:
+					name := fmt.Sprintf("c%d-%d", w, i)
+					allowed(v.disk.Checkpoint(ctx, "", name))
+					allowed(v.disk.DeleteCheckpoint(ctx, "", name, DeleteOptions{}))
+				case 4:
+					_, err := e.s.ExpireMultipart(ctx, time.Unix(0, 0))
+					allowed(err)
+				default:
+					u, err := v.NewPart(ctx, path, id, 1+i%5, -1)
+					allowed(err)
+					if err != nil {
+						over(path, id)
+						continue
+					}
+					data := bytes.Repeat([]byte{byte('a' + i%5)}, 1+w*w*w*900)
+					if _, err := u.Write(data); err != nil {
+						t.Error(err)
+					}
+					_, err = u.Commit(ctx, md5.Sum(data), nil)
+					allowed(err)
+					u.Abort()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, path := range []string{"f0", "f1"} {
+		data, a, err := get(v, path)
+		if err != nil || int64(len(data)) != a.Size || bytes.ContainsAny(data, "\x00") {
+			t.Errorf("%s: %d bytes of %d, %v", path, len(data), a.Size, err)
+		}
+		if _, err := v.Remove(ctx, path, RemoveOptions{}); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := e.s.ExpireMultipart(ctx, time.Now().Add(time.Hour)); err != nil {
+		t.Error(err)
+	}
+	e.wantEmpty(t)
+	if _, found := e.check(false, nil); len(found) > 0 {
+		t.Errorf("check: %v", found)
+	}
+	e.open()
+}

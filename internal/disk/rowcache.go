@@ -25,7 +25,7 @@ type rowCache struct {
 
 const (
 	cacheShards = 64
-	maxCachedAt = 4 << 10 // bytes of the largest row that is kept
+	maxCachedAt = 8 << 10 // bytes of the largest row that is kept; a row of a part table is
 	rowOverhead = 120     // bytes a row costs beside key and value
 )
 
