@@ -30,7 +30,7 @@ func (c *Catalog) openMaster(t kv.Txn, check, other []byte) error {
 			return errs.New("open catalog", "", errs.Permission,
 				"this store has another master key: bring back its master.key file or set ATOLL_MASTER_KEY to it")
 		}
-		own, second = *second, &own
+		own, second = *c.o.OtherKey, &c.o.MasterKey
 		check, other = other, check
 	}
 	c.goOn = nil
@@ -64,12 +64,13 @@ func (c *Catalog) HasMasterKey(ctx context.Context, k MasterKey) (bool, error) {
 	if err != nil {
 		return false, errs.E("check master key", "", errs.Other, err)
 	}
-	var now []byte
+	has := false
 	err = c.o.KV.View(ctx, func(r kv.Reader) error {
-		now, _, err = header(r)
+		now, _, err := header(r)
+		has = subtle.ConstantTimeCompare(now, check) == 1
 		return err
 	})
-	return subtle.ConstantTimeCompare(now, check) == 1, err
+	return has, err
 }
 
 // RotateMasterKey seals every secret anew under another master key, while
@@ -181,24 +182,26 @@ func (c *Catalog) switchKey(ctx context.Context, check []byte) error {
 	})
 }
 
-// eachSealed calls fn with every secret that is stored and writes those that
-// it changes, a few rows a transaction. Fields of rows that this program does
-// not know stay.
+// eachSealed calls fn with every secret that was stored when it was called,
+// and writes those that it changes, a few rows a transaction. Later ones need
+// no care: they are sealed as the header says. The rows are listed outside of
+// the transactions, so that users who are added meanwhile don't conflict.
+// Fields of rows that this program does not know stay.
 func (c *Catalog) eachSealed(ctx context.Context, fn func(key []byte, s *sealed) (changed bool, err error)) error {
 	for _, prefix := range sealedPrefixes {
 		for lo := []byte(prefix); lo != nil; {
 			if err := ctx.Err(); err != nil {
 				return errs.E("rotate master key", "", errs.Canceled, err)
 			}
-			var next []byte
-			err := c.o.KV.Update(ctx, func(t kv.Txn) error {
-				keys, err := scanKeys(t, lo, after([]byte(prefix)), rowsPerReseal)
-				if err != nil {
-					return err
-				}
-				if next = nil; len(keys) == rowsPerReseal {
-					next = append(bytes.Clone(keys[len(keys)-1]), 0)
-				}
+			var keys [][]byte
+			err := c.o.KV.View(ctx, func(r kv.Reader) (err error) {
+				keys, err = scanKeys(r, lo, after([]byte(prefix)), rowsPerReseal)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			err = c.o.KV.Update(ctx, func(t kv.Txn) error {
 				for _, key := range keys {
 					if err := reseal(t, key, fn); err != nil {
 						return err
@@ -209,7 +212,9 @@ func (c *Catalog) eachSealed(ctx context.Context, fn func(key []byte, s *sealed)
 			if err != nil {
 				return err
 			}
-			lo = next
+			if lo = nil; len(keys) == rowsPerReseal {
+				lo = append(keys[len(keys)-1], 0)
+			}
 		}
 	}
 	return nil
