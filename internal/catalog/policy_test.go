@@ -170,36 +170,6 @@ func TestCORS(t *testing.T) {
 	wantKind(t, err, errs.NoDisk)
 }
 
-func TestDisksByID(t *testing.T) {
-	c, core := newCatalog(t)
-	var want []disk.ID
-	for i := range 7 {
-		want = append(want, mustCreate(t, c, fmt.Sprint("d", i)).ID)
-	}
-	slices.Sort(want)
-	core.failDelete = errInjected
-	if err := c.DeleteDisk(ctx, want[3]); err != errInjected { // half deleted
-		t.Fatal(err)
-	}
-	want = slices.Delete(want, 3, 4)
-	for _, size := range []int{1, 2, 6, 7} {
-		var got []disk.ID
-		for last, more := disk.ID(0), true; more; {
-			page, m, err := c.DisksByID(ctx, last, size)
-			if err != nil || len(page) == 0 || len(page) > size {
-				t.Fatalf("%d after %s: %v, %v", size, last, page, err)
-			}
-			for _, d := range page {
-				got = append(got, d.ID)
-			}
-			last, more = got[len(got)-1], m
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("pages of %d: %v, want %v", size, got, want)
-		}
-	}
-}
-
 // TestDeletedDiskLeavesNothing gives a disk a row of each kind.
 func TestDeletedDiskLeavesNothing(t *testing.T) {
 	c, core := newCatalog(t)

@@ -391,14 +391,14 @@ func TestShareKeys(t *testing.T) {
 		t.Fatalf("%+v, %v", second, err)
 	}
 	old := first[0]
-	old.Until = cl.now().Add(MaxShareTime)
+	old.Until = cl.now().Add(keepShareKey)
 	want := []ShareKey{second, old}
 	for _, c := range []*Catalog{c, c, reopened(t, s, cl)} {
 		if got, err := c.ShareKeys(ctx); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v, %v, want %+v", got, err, want)
 		}
 	}
-	cl.add(MaxShareTime - time.Second)
+	cl.add(keepShareKey - time.Second)
 	if err := c.Sweep(ctx); err != nil {
 		t.Fatal(err)
 	}
