@@ -36,7 +36,8 @@ func (a *api) diskRoutes() []route {
 		{method: "DELETE", path: "/api/disks/{id}", name: "deleteDisk", group: "Disks", summary: "delete a disk and everything in it",
 			text: "There is no way back. Its users are refused from the answer on; the space comes back in the background. " +
 				"The address of a branch or a checkpoint deletes only that.",
-			right: rightDiskWrite, action: "disk.delete", errors: []int{409}, do: gives(a.deleteDisk)},
+			right: rightDiskWrite, action: "disk.delete", errors: []int{409}, do: gives(a.deleteDisk),
+			params: []param{{name: "cascade", kind: "boolean", text: "of a branch or a checkpoint: delete also what was forked from it"}}},
 	}
 }
 
@@ -293,14 +294,21 @@ func (a *api) deleteDisk(c *call) (none, error) {
 		return none{}, a.o.Catalog.DeleteDisk(c.r.Context(), c.disk)
 	}
 	c.target = c.ref.String()
+	if err := a.admit(c, c.disk); err != nil {
+		return none{}, err
+	}
+	o, err := c.deleteOptions()
+	if err != nil {
+		return none{}, err
+	}
 	d, err := a.core(c)
 	if err != nil {
 		return none{}, err
 	}
 	if c.ref.Checkpoint != "" {
-		err = d.DeleteCheckpoint(c.r.Context(), c.ref.Branch, c.ref.Checkpoint, disk.DeleteOptions{})
+		err = d.DeleteCheckpoint(c.r.Context(), c.ref.Branch, c.ref.Checkpoint, o)
 	} else {
-		err = d.DeleteBranch(c.r.Context(), c.ref.Branch, disk.DeleteOptions{})
+		err = d.DeleteBranch(c.r.Context(), c.ref.Branch, o)
 	}
 	return none{}, refError(err, c.ref)
 }
