@@ -54,7 +54,7 @@ func (v *View) bulkBatch(files []BulkFile) int {
 	rows := 3 // entry, inode, contents
 	v.disk.mu.Lock()
 	if v.head != nil && (v.head.history() || len(v.head.pins) > 0) {
-		rows = 8 // with the change index, and an old version of the entry
+		rows = 8 // with the change index, and an old version of the entry in both
 	}
 	v.disk.mu.Unlock()
 	n, bytes := 0, 0

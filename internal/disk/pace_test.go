@@ -79,3 +79,48 @@ func TestJobsRest(t *testing.T) {
 		t.Errorf("the turn did not end: %v", err)
 	}
 }
+
+// TestSettleTakesTurns settles two pins by turns of one step each, with more
+// extents on the dead list than a step looks at, all of which have to stay.
+func TestSettleTakesTurns(t *testing.T) {
+	const files = 2*deadRows + 10
+	e := newEnv(t, nil, Options{NoCompaction: true, GatherMax: -1, turnSteps: 1})
+	v := e.root()
+	d := v.disk
+	for i := range files {
+		put(t, v, fmt.Sprintf("f%d", i), randomBytes(3000, uint64(i)))
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		if err := d.Checkpoint(ctx, "", name); err != nil {
+			t.Fatal(err)
+		}
+		put(t, v, "between", []byte(name))
+	}
+	for i := range files {
+		if _, err := v.Remove(ctx, fmt.Sprintf("f%d", i), RemoveOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"b", "c"} {
+		if err := d.DeleteCheckpoint(ctx, "", name, DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.s.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	r := e.s.jobs
+	r.mu.Lock() // once more, both at the same time
+	for at := range epoch(2) {
+		j := job{kind: jobSettle, disk: testDisk, layer: 1, epoch: 2 + at}
+		r.queued[j] = true
+		r.queue = append(r.queue, j)
+	}
+	r.mu.Unlock()
+	r.add(job{kind: jobReap, disk: testDisk})
+	if err := e.s.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	mustGet(t, e.view(Ref{Branch: RootBranch, Checkpoint: "a"}), "f7", randomBytes(3000, 7))
+	e.audit(t, testDisk)
+}

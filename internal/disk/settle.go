@@ -32,10 +32,13 @@ func (d *Disk) settle(ctx context.Context, j job) error {
 	}
 	d.mu.Unlock()
 	if !done {
-		if err := d.settleVersions(ctx, j, l, j.epoch+1, until); err != nil {
-			return err
+		next := d.store.jobs.pace.next[j] // where the last turn ended
+		if next == nil || next[tablePos] == tabChange {
+			if err := d.settleVersions(ctx, j, l, j.epoch+1, until); err != nil {
+				return err
+			}
 		}
-		if err := d.settleDead(ctx, l, j.epoch+1, until); err != nil {
+		if err := d.settleDead(ctx, j, l, j.epoch+1, until); err != nil {
 			return err
 		}
 	}
@@ -97,7 +100,7 @@ func (d *Disk) settleVersions(ctx context.Context, j job, l *layerState, from, u
 	lo := layerEpochKey(d.id, tabChange, l.id, from)
 	hi := layerEpochKey(d.id, tabChange, l.id, until+1)
 	head := len(lo)
-	if next := d.store.jobs.pace.next[j]; next != nil { // the last turn came this far
+	if next := d.store.jobs.pace.next[j]; next != nil {
 		lo = next
 	}
 	for {
@@ -248,9 +251,12 @@ func (t *txn) dropVersion(body []byte, v version) error {
 const deadRows = 40
 
 // settleDead goes over the extents that were dropped in epochs [from, until].
-func (d *Disk) settleDead(ctx context.Context, l *layerState, from, until epoch) error {
+func (d *Disk) settleDead(ctx context.Context, j job, l *layerState, from, until epoch) error {
 	lo := layerEpochKey(d.id, tabDead, l.id, from)
 	hi := layerEpochKey(d.id, tabDead, l.id, until+1)
+	if next := d.store.jobs.pace.next[j]; next != nil && next[tablePos] == tabDead {
+		lo = next
+	}
 	for {
 		keys, values, err := d.firstRows(ctx, lo, hi, deadRows)
 		if err != nil || len(keys) == 0 {
@@ -264,10 +270,14 @@ func (d *Disk) settleDead(ctx context.Context, l *layerState, from, until epoch)
 			}
 			return nil
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, errTurn) {
 			return err
 		}
 		lo = append(keys[len(keys)-1], 0)
+		if err != nil {
+			d.store.jobs.pace.next[j] = lo
+			return err
+		}
 	}
 }
 

@@ -213,8 +213,8 @@ func (t *txn) parentHas(body []byte) (bool, error) {
 	return v != nil, err
 }
 
-// noteChange writes the change index: which rows an epoch changed, for diff,
-// for filters and for settling when a pin goes.
+// noteChange writes the change index: which rows an epoch changed, for diff and
+// for settling when a pin goes.
 func (t *txn) noteChange(body []byte) error {
 	if t.lay.parent == 0 && len(t.lay.pins) == 0 {
 		return nil
