@@ -79,6 +79,13 @@ const rootNum = 1
 // claimsLocked gives the bytes of layers of deleted branches to the branches
 // that read through them: to the oldest, where there are several.
 func (d *Disk) claimsLocked() map[uint32]int64 {
+	hidden := false
+	for _, l := range d.layers {
+		hidden = hidden || l.hidden
+	}
+	if !hidden {
+		return nil
+	}
 	first := map[layer]uint32{}
 	for _, b := range d.branches {
 		for l := d.layers[b.layer].parent; l != 0; {

@@ -11,6 +11,8 @@ import (
 	"atoll/internal/errs"
 	"atoll/internal/kv"
 	"atoll/internal/kv/pebblekv"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // TestWritersDuringRollback writes files while the branch is rolled back and
@@ -139,6 +141,57 @@ func TestRollbackTakesClients(t *testing.T) {
 		wantKind(t, err, errs.Stale)
 	}
 	e.audit(t, testDisk)
+	if _, found := e.check(false, nil); len(found) > 0 {
+		t.Fatal(found)
+	}
+}
+
+// TestTrimWhilePinsGo deletes the checkpoints of a layer that was left behind
+// and deleted, so that they go while it is trimmed: all of it comes back.
+func TestTrimWhilePinsGo(t *testing.T) {
+	e := smallSegments(t, vfs.NewMem())
+	d := e.root().disk
+	const rounds, files = 6, 40
+	for r := range rounds {
+		for f := range files {
+			put(t, e.root(), fmt.Sprint("f", f), randomBytes(3000+f, uint64(r*files+f)))
+		}
+		if err := d.Checkpoint(ctx, "", fmt.Sprint("c", r)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for f := range files {
+		put(t, e.root(), fmt.Sprint("f", f), randomBytes(4000, uint64(f)))
+	}
+	staged := startUpload(t, e.root(), stagedSize)
+	if _, err := d.Rollback(ctx, "", "c4", MoveOptions{Keep: "left"}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := staged.Commit(ctx, "late", PutOptions{})
+	wantKind(t, err, errs.Stale)
+	staged.Abort()
+	if err := d.DeleteBranch(ctx, "left", DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []int{4, 1, 3, 0, 2} {
+		if err := d.DeleteCheckpoint(ctx, "", fmt.Sprint("c", r), DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.collect()
+	e.audit(t, testDisk)
+	var want int64
+	for f := range files {
+		want += int64(3000 + f)
+	}
+	b, err := d.Branch(ctx, "")
+	if u := d.Usage(); err != nil || u.Bytes != want || b.Bytes != want || b.Retained != 0 || u.Files != files {
+		t.Fatalf("usage %+v, branch %+v, %v; want %d bytes", u, b, err, want)
+	}
+	for f := range files {
+		mustGet(t, e.root(), fmt.Sprint("f", f), randomBytes(3000+f, uint64(4*files+f)))
+	}
+	e.reopen()
 	if _, found := e.check(false, nil); len(found) > 0 {
 		t.Fatal(found)
 	}

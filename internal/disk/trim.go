@@ -36,7 +36,7 @@ func (d *Disk) trimLayer(ctx context.Context, l *layerState) error {
 		}
 		err = d.step(ctx, l.id, func(t *txn) error {
 			for _, k := range keys {
-				whole, err := t.trimRow(k[len(lo):])
+				whole, err := t.trimRow(k[len(lo):], newest)
 				if err != nil || !whole {
 					return err
 				}
@@ -52,14 +52,15 @@ func (d *Disk) trimLayer(ctx context.Context, l *layerState) error {
 	}
 }
 
-// trimRow removes the versions of a row that are newer than the layer's
-// newest pin; whole is false if the transaction had no room for all of them.
-func (t *txn) trimRow(body []byte) (whole bool, err error) {
+// trimRow removes the versions of a row that are newer than the pin that was
+// the layer's newest when the trimming began: what another one kept that has gone
+// meanwhile is to be settled first. whole is false if the transaction had no
+// room for all of them.
+func (t *txn) trimRow(body []byte, newest epoch) (whole bool, err error) {
 	vs, err := t.versions(t.lay.id, body)
 	if err != nil {
 		return false, err
 	}
-	newest := t.lay.newestPin()
 	for _, v := range vs {
 		if v.epoch <= newest {
 			break
@@ -68,7 +69,7 @@ func (t *txn) trimRow(body []byte) (whole bool, err error) {
 			return false, nil
 		}
 		if body[0] == kindData && !v.whiteout && chunkNumber(body) < partTable {
-			room, err := t.trimChunk(body, v.epoch)
+			room, err := t.trimChunk(body, v.epoch, newest)
 			if err != nil || !room {
 				return false, err
 			}
@@ -83,10 +84,9 @@ func (t *txn) trimRow(body []byte) (whole bool, err error) {
 // trimBudget leaves room for one version of a chunk and the change index.
 const trimBudget = 80
 
-// trimChunk frees what a version of a chunk has that is newer than the
-// newest pin. Older extents are named by a version that stays. room is false
+// trimChunk frees what a version of a chunk has that is newer than a pin. Older extents are named by a version that stays. room is false
 // if the transaction had no room for it.
-func (t *txn) trimChunk(body []byte, e epoch) (room bool, err error) {
+func (t *txn) trimChunk(body []byte, e, newest epoch) (room bool, err error) {
 	v, ok, err := t.tx.Get(t.versioned(body, e))
 	if err != nil || !ok {
 		return err == nil, err
@@ -105,7 +105,7 @@ func (t *txn) trimChunk(body []byte, e epoch) (room bool, err error) {
 		ids = append(ids, r.id)
 	}
 	for _, id := range (&chunk{}).stillNamed(ids) {
-		if err := t.freeOwn(id, t.lay.newestPin()); err != nil {
+		if err := t.freeOwn(id, newest); err != nil {
 			return false, err
 		}
 	}
