@@ -40,6 +40,9 @@ type Catalog interface {
 	CORS(ctx context.Context, id disk.ID) ([]catalog.CORSRule, error)
 	SetCORS(ctx context.Context, id disk.ID, rules []catalog.CORSRule) error
 
+	SetSchedule(ctx context.Context, id, branch disk.ID, s catalog.Schedule) error
+	ScheduleOf(ctx context.Context, id, branch disk.ID) (catalog.Schedule, error)
+
 	Audit(ctx context.Context, e catalog.AuditEntry) error
 	AuditLog(ctx context.Context, disk, before string, limit int) ([]catalog.AuditEntry, bool, error)
 	Recall(ctx context.Context, id disk.ID, key string) (catalog.Remembered, bool, error)
@@ -69,6 +72,9 @@ type Options struct {
 
 	// Shares makes and serves share URLs; nil: not offered.
 	Shares *share.Sharer
+
+	// Scheduled is told when a schedule of checkpoints was set; nil: nobody is.
+	Scheduled func()
 
 	// Backup copies the running store into a directory of the server's
 	// machine; nil: not offered.

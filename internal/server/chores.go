@@ -13,7 +13,7 @@ const (
 	multipartLife = 7 * 24 * time.Hour
 )
 
-// chores is the goroutine that does what is due now and then, from when the
+// chores are the goroutines that do what is due now and then, from when the
 // server is ready until its doors are closed.
 type chores struct {
 	cancel context.CancelFunc
@@ -23,6 +23,7 @@ type chores struct {
 func (s *server) startChores() *chores {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &chores{cancel: cancel}
+	c.done.Go(func() { s.schedules.Run(ctx) })
 	c.done.Go(func() {
 		tick := time.NewTicker(choreEvery)
 		defer tick.Stop()

@@ -15,6 +15,7 @@ import (
 func (s *server) controlHandler() http.Handler {
 	return controlapi.New(controlapi.Options{
 		Catalog: s.st.catalog, Disks: s.st.disks, Clients: s.clients, Limiter: s.limiter,
+		Scheduled: s.schedules.Changed,
 		Shares: share.New(share.Options{Store: s.st.catalog, Disks: s.st.disks, PublicURL: s.publicURL,
 			Now: s.cfg.Now, Rand: s.cfg.Rand, Serve: fileserve.Options{Rand: s.cfg.Rand}}),
 		Info: s.info, Backup: s.backup, RotateKey: s.rotateKey, Ready: s.isReady,

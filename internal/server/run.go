@@ -15,6 +15,7 @@ import (
 	"atoll/internal/catalog"
 	"atoll/internal/clientaddr"
 	"atoll/internal/errs"
+	"atoll/internal/schedule"
 )
 
 // server is a running server, or one that is being started or stopped; what
@@ -36,6 +37,8 @@ type server struct {
 	keyGiven bool       // the master key came from the environment
 	rotating sync.Mutex // held while the master key is changed
 	chores   *chores
+
+	schedules *schedule.Runner // of checkpoints
 
 	firstKey  string // shown once
 	ready     atomic.Bool
@@ -89,6 +92,7 @@ func (s *server) start(ctx context.Context) error {
 	}
 	s.clients = clientaddr.NewResolver(trusted)
 	s.limiter = clientaddr.NewLimiter(clientaddr.LimiterOptions{Now: s.cfg.Now})
+	s.schedules = schedule.New(schedule.Options{Catalog: s.st.catalog, Disks: s.st.disks, Now: s.cfg.Now, Log: s.log})
 	if err := s.ensureAPIKey(ctx); err != nil {
 		return err
 	}
