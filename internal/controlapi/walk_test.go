@@ -87,6 +87,9 @@ func (c *conformer) walkHistory(id string) {
 	c.call("restore", "POST", base+"/restore", `{"from_branch":"root","from_checkpoint":"first","path":"two.txt","branch":"now"}`, 200)
 	c.call("rollbackBranch", "POST", base+"/branches/root/rollback", `{"checkpoint_name":"first","keep_as":"kept","force":true}`, 200)
 	c.call("promoteBranch", "POST", base+"/branches/work/promote", `{"keep_as":"kept-too","force":false}`, 200)
+	c.call("setSchedule", "PUT", base+"/branches/now/schedule", `{"hourly":24,"daily":7,"weekly":4}`, 200)
+	c.call("getSchedule", "GET", base+"/branches/now/schedule", "", 200)
+	c.call("removeSchedule", "DELETE", base+"/branches/now/schedule", "", 200)
 	c.call("deleteBranch", "DELETE", base+"/branches/now", "", 200)
 	c.call("deleteCheckpoint", "DELETE", base+"/checkpoints/later?branch=kept&cascade=true", "", 200)
 }
