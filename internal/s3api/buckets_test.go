@@ -1,14 +1,20 @@
 package s3api
 
 import (
+	"bufio"
 	"context"
 	"encoding/xml"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"atoll/internal/disk"
+	"atoll/internal/sigv4"
 )
 
 // TestCheckpointBuckets reads a checkpoint, and tries to change it in every
@@ -41,6 +47,110 @@ func TestCheckpointBuckets(t *testing.T) {
 	e.do(e.req("GET", "/"+diskA.String()+".root.v2/k")).want(t, 404, "NoSuchBucket")
 	e.do(e.req("GET", bucket+"/dir/k").as(keyB, "secret-of-b")).want(t, 403, "AccessDenied")
 	e.do(e.req("GET", "/"+diskA.String()+".root.v2/k").as(keyB, "secret-of-b")).want(t, 403, "AccessDenied")
+}
+
+// TestBranchIDs addresses a branch by its own id, and others by way of it.
+func TestBranchIDs(t *testing.T) {
+	e := newEnv(t, withKeys, withCORS)
+	ctx := context.Background()
+	e.put("k", "root's")
+	if err := e.a.Fork(ctx, disk.Ref{}, "dev"); err != nil {
+		t.Fatal(err)
+	}
+	info, err := e.a.Branch(ctx, "dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev := info.ID.String()
+	e.do(e.req("PUT", "/"+dev+"/k", []byte("dev's")...)).want(t, 200, "")
+	if err := e.a.Checkpoint(ctx, "dev", "v1"); err != nil {
+		t.Fatal(err)
+	}
+	e.do(e.req("PUT", "/"+dev+".dev/k", []byte("later")...)).want(t, 200, "")
+	for bucket, want := range map[string]string{diskA.String(): "root's", dev: "later", dev + ".root": "root's", dev + ".dev": "later",
+		dev + ".dev.v1": "dev's", diskA.String() + ".dev": "later", diskA.String() + ".dev.v1": "dev's"} {
+		if r := e.do(e.req("GET", "/"+bucket+"/k")).want(t, 200, ""); string(r.body) != want {
+			t.Errorf("%s holds %q, want %q", bucket, r.body, want)
+		}
+		e.send(e.req("GET", "/"+bucket+"/k").asKey(keyOnlyA)).want(t, 200, "")
+		e.do(e.req("GET", "/"+bucket+"/k").as(keyB, "secret-of-b")).want(t, 403, "AccessDenied")
+	}
+	e.do(e.req("PUT", "/"+dev+".dev.v1/k", 'x')).want(t, 403, "AccessDenied")
+	e.do(e.req("GET", "/"+dev+".nope/k")).want(t, 404, "NoSuchBucket")
+	e.do(e.req("GET", "/"+dev+"./k")).want(t, 404, "NoSuchBucket")
+	e.do(e.req("GET", "/"+dev+"./k").as(keyB, "secret-of-b")).want(t, 403, "AccessDenied")
+	e.preflight("/"+dev+"/k", "https://app.example.com", "PUT", "").want(t, 200, "") // rules are the disk's
+}
+
+// TestRolledBackMeanwhile rolls the branch back while a body comes in: the
+// upload is refused and leaves nothing, the next request sees the new state.
+func TestRolledBackMeanwhile(t *testing.T) {
+	e := newEnv(t)
+	ctx := context.Background()
+	e.put("k", "old")
+	if err := e.a.Checkpoint(ctx, "root", "v1"); err != nil {
+		t.Fatal(err)
+	}
+	e.put("k", "new")
+	body := randomBody(2 << 20)
+	q := e.req("PUT", path("k"), body...).payload(sigv4.UnsignedPayload).sign()
+	c := e.raw()
+	if _, err := c.Write([]byte(q.rawHead(len(body), "Expect: 100-continue"))); err != nil {
+		t.Fatal(err)
+	}
+	in := bufio.NewReader(c)
+	if line, err := in.ReadString('\n'); err != nil || !strings.Contains(line, " 100 ") {
+		t.Fatalf("%q, %v", line, err)
+	}
+	if _, err := in.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.a.Rollback(ctx, "root", "v1", disk.MoveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write(body); err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if b, _ := io.ReadAll(r.Body); r.StatusCode != 409 || !strings.Contains(string(b), "OperationAborted") || !strings.Contains(string(b), "rolled back") {
+		t.Errorf("%d %s", r.StatusCode, b)
+	}
+	e.wantBody("k", "old")
+}
+
+// TestReadsDuringRollbacks: a reader sees one state or the other, and never
+// that there was a change.
+func TestReadsDuringRollbacks(t *testing.T) {
+	e := newEnv(t)
+	ctx := context.Background()
+	e.put("k", "v")
+	if err := e.a.Checkpoint(ctx, "root", "v1"); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	var done atomic.Bool
+	for range 3 {
+		wg.Go(func() {
+			for !done.Load() {
+				for _, q := range []*req{e.req("GET", path("k")), e.req("HEAD", path("k")), e.req("GET", "/"+diskA.String()+"?list-type=2")} {
+					if r := e.do(q); r.StatusCode != 200 {
+						t.Errorf("%s %s: %d %s", q.Method, q.URL, r.StatusCode, r.body)
+					}
+				}
+			}
+		})
+	}
+	for range 25 {
+		if _, err := e.a.Rollback(ctx, "root", "v1", disk.MoveOptions{}); err != nil {
+			t.Error(err)
+		}
+	}
+	done.Store(true)
+	wg.Wait()
 }
 
 // bucketList is the document of a ListBuckets.

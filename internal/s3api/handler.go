@@ -258,7 +258,15 @@ func (h *Handler) serve(q *request) error {
 		return errSlowDown
 	}
 	q.admitted = true
-	return h.operate(q)
+	err = h.operate(q)
+	if errs.Is(err, errs.Stale) && !q.op.writes() && !q.wrote {
+		// The branch was rolled back between two looks at it: what it is now
+		// can be read.
+		if err = h.openBucket(q); err == nil {
+			err = h.operate(q)
+		}
+	}
+	return err
 }
 
 func (h *Handler) operate(q *request) error {

@@ -292,6 +292,8 @@ func TestErrorMapping(t *testing.T) {
 		{errs.Corrupt, true, 500, "InternalError"},
 		{errs.Other, true, 500, "InternalError"},
 		{errs.ReadOnly, false, 403, "AccessDenied"},
+		{errs.Stale, false, 409, "OperationAborted"},
+		{errs.Stale, true, 409, "OperationAborted"},
 		{errs.NoDisk, false, 404, "NoSuchBucket"},
 		{errs.LeavesDisk, true, 404, "NoSuchKey"},
 		{errs.LeavesDisk, false, 409, "OperationAborted"},
