@@ -26,6 +26,9 @@
 //     (layers, usage, delegations) follows a commit; it never runs ahead of one.
 //   - A name is a file or a directory, never both; attributes stand in one row.
 //   - No row changes in an epoch that a checkpoint or a child layer has pinned.
+//   - A checkpoint is one branch's: the one whose spans have its layer and epoch. A
+//     rollback or promotion gives a branch another head layer; views of the old one
+//     are gone before anybody sees the new one.
 //   - An extent is named by versions of one chunk only, and ids never come again.
 //   - A part table changes only to lose parts that begin behind the file's end; a
 //     data id is a part of one file at most, and then no inode names it.
