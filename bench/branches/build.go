@@ -202,7 +202,7 @@ func (b *bench) makeSiblings(ctx context.Context) error {
 		if err := bulk(ctx, v, "own", b.c.own); err != nil {
 			return err
 		}
-		if err := put(ctx, v, "hot", 4096); err != nil {
+		if err := put(ctx, v, "hot", 100); err != nil {
 			return err
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // forks measures forks and checkpoints of the root branch: times, and what
 // they write to the store's log.
 func (b *bench) forks(ctx context.Context) error {
-	const n = 200
+	n := min(b.c.ops, 200)
 	stamp := time.Now().UnixNano()
 	for _, what := range []struct {
 		name string
@@ -41,7 +41,7 @@ func (b *bench) forks(ctx context.Context) error {
 		bytes = b.kv.Metrics().WALBytesIn - bytes
 		mid := median(all, func(d time.Duration) time.Duration { return d })
 		fmt.Fprintf(b.out, "%-34s median %.2f ms, slowest of %d %.2f ms, %d bytes written each\n", what.name,
-			float64(mid)/1e6, n, float64(all[n-1])/1e6, bytes/n)
+			float64(mid)/1e6, n, float64(all[n-1])/1e6, bytes/uint64(n))
 		for i := range n {
 			if err := what.undo(i); err != nil {
 				return err

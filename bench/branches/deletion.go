@@ -14,7 +14,6 @@ import (
 // back its space costs the foreground: operations a second of readers and
 // writers on the fresh disk, without and with it, by turns.
 func (b *bench) deletion(ctx context.Context) error {
-	var quiet, busy [3]float64
 	for round := range 3 {
 		name := fmt.Sprintf("victim%d", round)
 		if err := b.makeVictim(ctx, name); err != nil {
@@ -23,14 +22,14 @@ func (b *bench) deletion(ctx context.Context) error {
 		if err := b.disks.Wait(ctx); err != nil {
 			return err
 		}
-		before, err := b.load(ctx, round, nil)
+		before, cpuBefore, err := b.load(ctx, round, nil)
 		if err != nil {
 			return err
 		}
 		used := b.tree.Usage().Bytes
 		var took time.Duration
 		start := time.Now()
-		during, err := b.load(ctx, round+3, func() error {
+		during, cpuDuring, err := b.load(ctx, round+3, func() error {
 			t := time.Now()
 			err := b.tree.DeleteBranch(ctx, name, disk.DeleteOptions{})
 			took = time.Since(t)
@@ -40,12 +39,12 @@ func (b *bench) deletion(ctx context.Context) error {
 			return err
 		}
 		freed := used - b.tree.Usage().Bytes
-		quiet[round], busy[round] = before, during
 		if err := b.disks.Wait(ctx); err != nil {
 			return err
 		}
-		fmt.Fprintf(b.out, "%-34s %.2f ms; %.0f operations a second before, %.0f beside it (%+.1f%%); %d of %d MiB back under load, all %.1f s after\n",
-			"delete a branch", float64(took)/1e6, before, during, (during/before-1)*100, freed>>20, (used-b.tree.Usage().Bytes)>>20, time.Since(start).Seconds())
+		fmt.Fprintf(b.out, "%-34s %.2f ms; %.0f operations a second before, %.0f beside it (%+.1f%%); %.1f and %.1f us CPU each (%+.1f%%); %d of %d MiB back under load, all %.1f s after\n",
+			"delete a branch", float64(took)/1e6, before, during, (during/before-1)*100,
+			us(cpuBefore), us(cpuDuring), (ratio(cpuDuring, cpuBefore)-1)*100, freed>>20, (used-b.tree.Usage().Bytes)>>20, time.Since(start).Seconds())
 	}
 	return nil
 }
@@ -80,11 +79,12 @@ func (b *bench) makeVictim(ctx context.Context, name string) error {
 }
 
 // load runs 8 readers and 8 writers for some seconds and returns their
-// operations a second; what is called once they run.
-func (b *bench) load(ctx context.Context, run int, what func() error) (float64, error) {
+// operations a second, and the CPU time of all that the process did by
+// operation; what is called once they run.
+func (b *bench) load(ctx context.Context, run int, what func() error) (rate float64, cpu time.Duration, err error) {
 	v, err := b.fresh.View(ctx, disk.Ref{})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	var ops atomic.Int64
 	stop := make(chan struct{})
@@ -98,6 +98,7 @@ func (b *bench) load(ctx context.Context, run int, what func() error) (float64, 
 				default:
 				}
 				n := b.scatter(i*16 + k)
+				var err error
 				if k < 8 {
 					err = get(ctx, v, key(n))
 				} else {
@@ -115,15 +116,18 @@ func (b *bench) load(ctx context.Context, run int, what func() error) (float64, 
 		if err := what(); err != nil {
 			close(stop)
 			<-done
-			return 0, err
+			return 0, 0, err
 		}
 	}
 	from, start := ops.Load(), time.Now()
+	cpu = cpuTime()
 	select {
 	case <-time.After(time.Duration(b.c.seconds) * time.Second):
 	case <-ctx.Done():
 	}
-	rate := float64(ops.Load()-from) / time.Since(start).Seconds()
+	n := ops.Load() - from
+	rate = float64(n) / time.Since(start).Seconds()
+	cpu = (cpuTime() - cpu) / time.Duration(max(n, 1))
 	close(stop)
-	return rate, <-done
+	return rate, cpu, <-done
 }

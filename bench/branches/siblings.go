@@ -8,7 +8,8 @@ import (
 )
 
 // siblings measures a folder of its own files in each of many sibling
-// branches, and a file that all of them have rewritten.
+// branches, and a file that all of them have rewritten, against as many files
+// of the fresh disk.
 func (b *bench) siblings(ctx context.Context) error {
 	if b.c.siblings == 0 {
 		return nil
@@ -35,7 +36,7 @@ func (b *bench) siblings(ctx context.Context) error {
 			func(i int) error { return list(ctx, fresh, "own00000/", b.c.own) },
 			func(i int) error { return list(ctx, views[0], "own/", b.c.own) }},
 		{"GET what all have rewritten",
-			func(i int) error { return get(ctx, fresh, "hot") },
+			func(i int) error { return get(ctx, fresh, fmt.Sprintf("own%05d/%s", i%n, fileName(0))) },
 			func(i int) error { return get(ctx, views[i%n], "hot") }},
 		{"GET an own file, cold",
 			func(i int) error { return get(ctx, fresh, fmt.Sprintf("own%05d/%s", i%n, fileName(i/n%b.c.own))) },

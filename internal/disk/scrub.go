@@ -17,6 +17,12 @@ type Stats struct {
 	ResumedJobs     int    // background jobs that Open found
 	JobsWaiting     int    // background jobs now
 	RowCacheCommits uint64 // groups of changes, compaction's included, that ended
+
+	FilterBytes  int64 // that the filters of layers take
+	FilterProbes int64 // questions to filters
+	FilterSkips  int64 // how often one said "not here", which saved a seek
+	FilterBuilds int64 // filters built after a start or after they were dropped
+	FilterDrops  int64 // filters dropped: their budget was used up, or their layer is gone
 }
 
 // Stats returns the store's counters.
@@ -27,9 +33,13 @@ func (s *Store) Stats() Stats {
 		waiting++
 	}
 	s.jobs.mu.Unlock()
+	s.filters.mu.Lock()
+	filters := s.filters.bytes
+	s.filters.mu.Unlock()
 	return Stats{CompactedBytes: s.compacted.Load(), CompactErrors: s.compactErrors.Load(), ScrubErrors: s.scrubErrors.Load(),
 		ResumedUploads: s.resumed.uploads, ResumedOrphans: s.resumed.orphans, ResumedJobs: s.resumed.jobs, JobsWaiting: waiting,
-		RowCacheCommits: s.rows.commits.Load()}
+		RowCacheCommits: s.rows.commits.Load(), FilterBytes: filters, FilterProbes: s.filters.probes.Load(),
+		FilterSkips: s.filters.skips.Load(), FilterBuilds: s.filters.built.Load(), FilterDrops: s.filters.dropped.Load()}
 }
 
 const (

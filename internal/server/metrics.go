@@ -79,6 +79,11 @@ func diskFigures() []figure[disk.Stats] {
 		fig("atoll_scrub_errors_total", "Extents that failed their checksum in the background. Anything but 0 wants an operator.", counter, func(v *m) float64 { return float64(v.ScrubErrors) }),
 		fig("atoll_jobs_waiting", "Background jobs (freeing, settling) under way or waiting.", gauge, func(v *m) float64 { return float64(v.JobsWaiting) }),
 		fig("atoll_disk_commits_total", "Groups of changes that became durable.", counter, func(v *m) float64 { return float64(v.RowCacheCommits) }),
+		fig("atoll_filter_bytes", "Memory in the filters of what branches hold, in bytes.", gauge, func(v *m) float64 { return float64(v.FilterBytes) }),
+		fig("atoll_filter_probes_total", "Questions to these filters.", counter, func(v *m) float64 { return float64(v.FilterProbes) }),
+		fig("atoll_filter_skips_total", "Questions that saved a seek in the metadata store.", counter, func(v *m) float64 { return float64(v.FilterSkips) }),
+		fig("atoll_filter_builds_total", "Filters built after a start, or after they were dropped.", counter, func(v *m) float64 { return float64(v.FilterBuilds) }),
+		fig("atoll_filter_drops_total", "Filters dropped because their budget was used up or their branch is gone.", counter, func(v *m) float64 { return float64(v.FilterDrops) }),
 	}
 }
 
