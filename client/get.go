@@ -54,6 +54,9 @@ func (b *Bucket) Get(ctx context.Context, key string, o GetOptions) (*Reader, er
 	return r, nil
 }
 
+// Verified tells whether what is read is compared with a checksum at its end.
+func (r *Reader) Verified() bool { return r.check != nil }
+
 // open asks for the contents from r.off on.
 func (r *Reader) open(first bool) error {
 	h := http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}

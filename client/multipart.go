@@ -135,6 +135,10 @@ func (b *Bucket) begin(ctx context.Context, key string, o *PutOptions) (*upload,
 		UploadID string `xml:"UploadId"`
 	}
 	x := s3call{method: http.MethodPost, key: key, query: url.Values{"uploads": {""}}, header: o.header(), once: true}
+	// The ETag of such a file tells nothing of its contents without the sizes
+	// of the parts; this checksum does.
+	x.header.Set("X-Amz-Checksum-Algorithm", "CRC64NVME")
+	x.header.Set("X-Amz-Checksum-Type", "FULL_OBJECT")
 	err := b.do(ctx, x, func(res *http.Response) error { return readXML(res, &doc) })
 	return &upload{b: b, key: key, id: doc.UploadID, o: o, sums: map[int][md5.Size]byte{}}, err
 }

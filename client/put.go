@@ -11,6 +11,8 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+
+	"github.com/minio/crc64nvme"
 )
 
 // PutOptions of Put and PutAt. The zero value makes or replaces a file.
@@ -146,10 +148,10 @@ func readPart(r io.Reader, n int64) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
-// sumOf is the MD5 of a section, read once for it.
-func sumOf(r io.ReaderAt, off, n int64) (sum [md5.Size]byte, err error) {
+// sumOf is the MD5 of a section, read once for it; others are fed too.
+func sumOf(r io.ReaderAt, off, n int64, others ...io.Writer) (sum [md5.Size]byte, err error) {
 	h := md5.New()
-	got, err := io.Copy(h, io.NewSectionReader(r, off, n))
+	got, err := io.Copy(io.MultiWriter(append(others, h)...), io.NewSectionReader(r, off, n))
 	if err == nil && got != n {
 		err = fmt.Errorf("%w: it became shorter", ErrChanged)
 	}
@@ -167,11 +169,15 @@ func (b *Bucket) putOne(ctx context.Context, key string, r io.ReaderAt, size int
 // sendBody sends a section as a request's body, with its MD5, and verifies
 // the ETag of the answer by it.
 func (b *Bucket) sendBody(ctx context.Context, x s3call, r io.ReaderAt, off, size int64, o *PutOptions) (etag string, err error) {
-	sum, err := sumOf(r, off, size)
+	crc := crc64nvme.New()
+	sum, err := sumOf(r, off, size, crc)
 	if err != nil {
 		return "", err
 	}
 	x.header.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
+	if x.query != nil { // a part: the server makes the whole file's of the parts'
+		x.header.Set("X-Amz-Checksum-Crc64nvme", base64.StdEncoding.EncodeToString(crc.Sum(nil)))
+	}
 	var sent *counted
 	x.body = func() (io.Reader, int64, error) {
 		if sent != nil {

@@ -82,6 +82,15 @@ func TestInterruptedUpload(t *testing.T) {
 	if left, err := client.Collect(b.Uploads(t.Context(), "")); err != nil || len(left) != 0 {
 		t.Errorf("uploads stay: %+v, %v", left, err)
 	}
+	// The whole file has a checksum, though its parts came in two goes.
+	r, err := b.Get(t.Context(), "big", client.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if !r.Verified() {
+		t.Error("a file that was uploaded in parts can't be verified")
+	}
 	o, err := b.Head(t.Context(), "big")
 	if err != nil || !strings.HasSuffix(o.ETag, "-8") {
 		t.Errorf("%+v, %v", o, err)
