@@ -46,8 +46,8 @@ const DefaultDiff = 1000
 
 // Diff tells what differs between two points of the disk's history, in the
 // order of View.List: byte order of paths, those of directories ending in
-// '/'. A file differs if its contents, its attributes or its modification
-// time do; a directory if its owner, mode or extended attributes do (what is
+// '/'. A file differs if its contents (as far as its digest tells, if it was
+// replaced), its attributes or its modification time do; a directory if its owner, mode or extended attributes do (what is
 // in it is told of by itself). What was renamed is removed and added. Diff
 // costs what has changed between the two and nothing for what has not. more
 // tells whether changes follow the page. Each page is of one instant.
@@ -206,14 +206,23 @@ func (f *differ) differs(a, b *Attr) (bool, error) {
 	if a.Type != b.Type || a.Mode != b.Mode || a.UID != b.UID || a.GID != b.GID || string(a.Meta) != string(b.Meta) {
 		return true, nil
 	}
-	if a.Type != Dir && (a.Ino != b.Ino || a.Version != b.Version || a.Size != b.Size || !a.Mtime.Equal(b.Mtime) ||
-		a.Rdev != b.Rdev || a.Target != b.Target || string(a.ContentMeta) != string(b.ContentMeta)) {
+	if a.Type != Dir && (!sameContents(a, b) || !a.Mtime.Equal(b.Mtime) || a.Rdev != b.Rdev || a.Target != b.Target ||
+		string(a.ContentMeta) != string(b.ContentMeta)) {
 		return true, nil
 	}
 	if a.Ino == b.Ino && !f.changed.xattrs[a.Ino] || !a.xattrs && !b.xattrs {
 		return false, nil
 	}
 	return f.xattrsDiffer(a.Ino, b.Ino)
+}
+
+// sameContents tells whether two files are known to have the same bytes: as
+// one version of one inode, or by their digests. What is no file has none.
+func sameContents(a, b *Attr) bool {
+	if a.Type != File || a.Size != b.Size {
+		return a.Type != File
+	}
+	return a.Ino == b.Ino && a.Version == b.Version || a.HasMD5 && b.HasMD5 && a.MD5 == b.MD5
 }
 
 // xattrsDiffer compares extended attributes, of the old side's inode a and

@@ -57,7 +57,8 @@ func sameKnown(a, b known) bool {
 	if x.IsDir() {
 		return s
 	}
-	return s && x.Ino == y.Ino && x.Version == y.Version && x.Size == y.Size && x.Mtime.Equal(y.Mtime) && x.Target == y.Target &&
+	same := x.Type != File || x.Ino == y.Ino && x.Version == y.Version || x.HasMD5 && y.HasMD5 && x.MD5 == y.MD5
+	return s && same && (x.Type != File || x.Size == y.Size) && x.Rdev == y.Rdev && x.Mtime.Equal(y.Mtime) && x.Target == y.Target &&
 		string(x.ContentMeta) == string(y.ContentMeta)
 }
 

@@ -115,8 +115,8 @@ func TestRestoreRandom(t *testing.T) {
 				rt.Fatalf("%q went", p)
 			}
 		}
-		if _, err := d.Restore(ctx, Ref{Checkpoint: "then"}, path, ""); err != nil {
-			rt.Fatalf("restore %q again: %v", path, err)
+		if done, err := d.Restore(ctx, Ref{Checkpoint: "then"}, path, ""); err != nil || done != (Restored{}) {
+			rt.Fatalf("restore %q again: %+v, %v", path, done, err)
 		}
 		if _, problems := e.check(false, nil); len(problems) > 0 {
 			rt.Fatalf("%v", problems)
