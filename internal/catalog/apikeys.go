@@ -59,6 +59,9 @@ func (k *APIKey) May(id disk.ID, write bool) bool {
 // API keys, the audit log, the server.
 func (k *APIKey) MayAll(write bool) bool { return !(write && k.ReadOnly) && k.Disks == nil }
 
+// expired tells whether the key is no longer one.
+func (k *APIKey) expired(now time.Time) bool { return !k.Expires.IsZero() && !now.Before(k.Expires) }
+
 type apiKeyRow struct {
 	Name        string    `json:"name"`
 	Description string    `json:"description,omitempty"`

@@ -47,7 +47,7 @@ func (c *Catalog) VerifyAPIKey(ctx context.Context, key string) (k APIKey, ok bo
 		c.apiKeys.put(hash, ck, gen)
 	}
 	now := c.o.Now()
-	if !ck.Expires.IsZero() && !now.Before(ck.Expires) {
+	if ck.expired(now) {
 		return APIKey{}, false, nil
 	}
 	ck.use.last.Store(now.UnixNano())
@@ -144,6 +144,28 @@ func (c *Catalog) APIKeys(ctx context.Context, afterID string, limit int) (keys 
 		return it.Err()
 	})
 	return keys, more, err
+}
+
+// keysScanned is how many API keys HasFullAPIKey looks at in one snapshot.
+const keysScanned = 1000
+
+// HasFullAPIKey tells whether there is an API key that opens everything and
+// has not expired: whoever has none can't make one.
+func (c *Catalog) HasFullAPIKey(ctx context.Context) (bool, error) {
+	for after, more := "", true; more; {
+		var keys []APIKey
+		var err error
+		if keys, more, err = c.APIKeys(ctx, after, keysScanned); err != nil {
+			return false, err
+		}
+		now := c.o.Now()
+		for _, k := range keys {
+			if after = k.ID; k.MayAll(true) && !k.expired(now) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 // DeleteAPIKey removes the key with this id. No request that begins after it

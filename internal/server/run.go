@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"atoll/internal/catalog"
 	"atoll/internal/clientaddr"
 	"atoll/internal/errs"
 	"atoll/internal/schedule"
@@ -105,57 +103,6 @@ func (s *server) start(ctx context.Context) error {
 		return err
 	}
 	return s.openDoors()
-}
-
-// ensureAPIKey makes the first key. Its file is written before the key is
-// accepted, so that a crash between the two loses nothing: the next start
-// finds no key in the store and takes the file's.
-func (s *server) ensureAPIKey(ctx context.Context) error {
-	keys, _, err := s.st.catalog.APIKeys(ctx, "", 1)
-	if err != nil {
-		return err
-	}
-	if len(keys) > 0 {
-		return s.checkAPIKey(ctx)
-	}
-	key := s.cfg.APIKey
-	if key == "" && s.dir.has(apiKeyFile) {
-		if key, err = ReadAPIKey(s.dir.path); err != nil {
-			return fmt.Errorf("read the API key: %w", err)
-		}
-	}
-	if key == "" {
-		if key, err = s.st.catalog.GenerateAPIKey(); err != nil {
-			return err
-		}
-	}
-	key = catalog.NormalAPIKey(key)
-	if err := catalog.CheckAPIKey(key); err != nil {
-		return fmt.Errorf("ATOLL_API_KEY: %s", errs.Text(err))
-	}
-	if err := s.dir.write(apiKeyFile, key+"\n"); err != nil {
-		return fmt.Errorf("keep the API key: %w", err)
-	}
-	if _, err := s.st.catalog.AddAPIKey(ctx, key, catalog.APIKeySpec{Name: "first", Description: "made on the first start"}); err != nil {
-		return err
-	}
-	if s.cfg.APIKey == "" {
-		// One that the operator brought is not for terminals and journals.
-		s.firstKey = key
-	}
-	return nil
-}
-
-// checkAPIKey warns of a key in the environment that no longer has any effect.
-func (s *server) checkAPIKey(ctx context.Context) error {
-	if s.cfg.APIKey == "" {
-		return nil
-	}
-	_, ok, err := s.st.catalog.VerifyAPIKey(ctx, catalog.NormalAPIKey(s.cfg.APIKey))
-	if err == nil && !ok {
-		s.log.Warn("ATOLL_API_KEY is not a key of this store: it becomes one on the first start only")
-	}
-	return err
 }
 
 // openDoors listens and makes the handlers. With one port for both APIs there

@@ -113,23 +113,6 @@ func TestAPIKeyFromEnvironment(t *testing.T) {
 	}
 }
 
-// TestKeyFileWithoutRow is the first start cut off between writing the key's
-// file and its row: the next start takes the file's key.
-func TestKeyFileWithoutRow(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, apiKeyFile), []byte("key-abcdefghijklmnopqrstuvwxyz\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r := begin(t, testConfig(dir))
-	defer r.end()
-	if r.e.FirstAPIKey != "key-abcdefghijklmnopqrstuvwxyz" {
-		t.Errorf("key %q", r.e.FirstAPIKey)
-	}
-	if _, err := r.client().Server(t.Context()); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestMasterKey(t *testing.T) {
 	dir := t.TempDir()
 	begin(t, testConfig(dir)).end()
