@@ -34,7 +34,7 @@ func TestTokens(t *testing.T) {
 	for _, body := range []string{
 		`{}`, `{"name":""}`, `{"name":"` + strings.Repeat("x", 101) + `"}`, `{"name":"x","description":"` + strings.Repeat("x", 501) + `"}`,
 		`{"name":"x","expiresIn":0}`, `{"name":"x","expiresIn":-1}`, `{"name":"x","expiresIn":99999999999}`, `{"name":"x","expiresAt":"2020-01-01T00:00:00Z"}`,
-		`{"name":"x","expiresAt":"soon"}`, `{"name":"x","expiresAt":"2030-01-01T00:00:00Z","expiresIn":5}`, `{"name":"x","disks":[]}`, `{"name":"x","disks":["x"]}`,
+		`{"name":"x","expiresAt":"0001-01-01T00:00:00Z"}`, `{"name":"x","expiresAt":"soon"}`, `{"name":"x","expiresAt":"2030-01-01T00:00:00Z","expiresIn":5}`, `{"name":"x","disks":[]}`, `{"name":"x","disks":["x"]}`,
 	} {
 		b.want(400, "invalid", "POST", "/api/tokens", body)
 	}

@@ -113,7 +113,9 @@ func TestBranchAsDisk(t *testing.T) {
 	b.want(404, "no_such_disk", "GET", "/api/disks/"+own, "")
 	b.want(404, "no_such_branch", "GET", "/api/disks/"+id+".work", "")
 	b.want(200, "", "GET", "/api/disks/"+id, "")
-	b.want(200, "", "DELETE", "/api/disks/"+id+".root", "")
+	b.want(400, "invalid", "DELETE", "/api/disks/"+id+".root", "") // not the disk with all its branches
+	b.want(200, "", "GET", "/api/disks/"+id, "")
+	b.want(200, "", "DELETE", "/api/disks/"+id, "")
 	b.want(404, "no_such_disk", "GET", "/api/disks/"+id, "")
 }
 

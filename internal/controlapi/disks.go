@@ -35,7 +35,7 @@ func (a *api) diskRoutes() []route {
 			right: rightDiskRead, do: gives(a.getDisk)},
 		{method: "DELETE", path: "/api/disks/{id}", name: "deleteDisk", group: "Disks", summary: "delete a disk and everything in it",
 			text: "There is no way back. Its users are refused from the answer on; the space comes back in the background. " +
-				"The address of a branch or a checkpoint deletes only that.",
+				"The address of a branch or a checkpoint deletes only that; the root branch can't be deleted (400).",
 			right: rightDiskWrite, action: "disk.delete", errors: []int{409}, do: gives(a.deleteDisk),
 			params: []param{{name: "cascade", kind: "boolean", text: "of a branch or a checkpoint: delete also what was forked from it"}}},
 	}
@@ -291,6 +291,9 @@ func (a *api) asBranch(c *call, res *diskResponse) error {
 func (a *api) deleteDisk(c *call) (none, error) {
 	if c.ref == (disk.Ref{}) {
 		c.target = c.row.Name
+		if addr, _ := parseAddress(c.r.PathValue("id")); addr.Ref != (disk.Ref{}) {
+			return none{}, invalid("the root branch goes with its disk: to delete the disk, name it by %s alone", c.disk)
+		}
 		return none{}, a.o.Catalog.DeleteDisk(c.r.Context(), c.disk)
 	}
 	c.target = c.ref.String()

@@ -95,6 +95,11 @@ func (c *call) filePath() (path string, dir bool) {
 	return path, dir
 }
 
+// notFolder answers a path that ends in a slash and is no folder's.
+func notFolder(op, path string) error {
+	return errs.New(op, path, errs.NotDir, "this is not a folder, so its path does not end in a slash")
+}
+
 // checkMode refuses what are no permission bits.
 func checkMode(mode uint64) (uint32, error) {
 	if mode > 0o7777 {

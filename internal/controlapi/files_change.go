@@ -24,7 +24,7 @@ type changeRequest struct {
 
 // changeFile does what has no method of its own in HTTP.
 func (a *api) changeFile(c *call, in *changeRequest) (fileResponse, error) {
-	path, _ := c.filePath()
+	path, slash := c.filePath()
 	c.details = in.Op
 	do := map[string]func(*fileChange) (fileResponse, error){
 		"mkdir": (*fileChange).mkdir, "rename": (*fileChange).rename,
@@ -44,6 +44,12 @@ func (a *api) changeFile(c *call, in *changeRequest) (fileResponse, error) {
 	v, err := a.view(c)
 	if err != nil {
 		return fileResponse{}, err
+	}
+	if slash && in.Op != "mkdir" {
+		at, err := v.Stat(c.r.Context(), path, in.Op == "chmod")
+		if in.Op == "symlink" || err == nil && !at.IsDir() {
+			return fileResponse{}, notFolder(in.Op, path)
+		}
 	}
 	return do(&fileChange{c: c, v: v, in: in, path: path})
 }

@@ -17,7 +17,7 @@ type deletedResponse struct {
 
 // deleteFile removes what a path names.
 func (a *api) deleteFile(c *call) (deletedResponse, error) {
-	path, _ := c.filePath()
+	path, dir := c.filePath()
 	recursive, err := c.flag("recursive")
 	if err != nil {
 		return deletedResponse{}, err
@@ -38,6 +38,9 @@ func (a *api) deleteFile(c *call) (deletedResponse, error) {
 		return deletedResponse{}, notThere(err)
 	}
 	if !at.IsDir() {
+		if dir {
+			return deletedResponse{}, notFolder("delete", path)
+		}
 		return removeFile(c, v, path)
 	}
 	if len(c.r.Header["If-Match"]) > 0 {

@@ -36,6 +36,9 @@ func (a *api) readFile(c *call) (any, error) {
 	case path == "" || dir:
 		return nil, errs.New("read", path, errs.IsDir, "this is a folder: ask for it with ?list=true")
 	}
+	if err := checkRead(path); err != nil {
+		return nil, err
+	}
 	err = fileserve.Serve(c.w, c.r, v, path, fileserve.Options{})
 	if errs.Is(err, errs.NotFound) {
 		err = noContents(c, v, path)

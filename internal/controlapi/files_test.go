@@ -228,6 +228,9 @@ func TestChangeFile(t *testing.T) {
 	w.refuse(403, "reserved", "POST", files+"a/g", `{"op":"rename","to":".archil/g"}`)
 	w.refuse(403, "reserved", "POST", files+".archil", `{"op":"rename","to":"g"}`)
 	w.refuse(403, "reserved", "POST", files+".archil/x", `{"op":"mkdir","parents":true}`)
+	for _, body := range []string{`{"op":"rename","to":"h"}`, `{"op":"chmod","mode":0}`, `{"op":"symlink","target":"x"}`} {
+		w.refuse(409, "not_a_directory", "POST", files+"a/g/", body)
+	}
 	w.must(201, &f, "POST", files+"link", `{"op":"symlink","target":"a/g"}`)
 	if f.Type != "symlink" || f.Target != "a/g" {
 		t.Errorf("%+v", f)
@@ -302,6 +305,7 @@ func TestDeleteFile(t *testing.T) {
 	if got, err := v.ReadDir(context.Background(), disk.RootIno, "", 10); err != nil || len(got) != 1 {
 		t.Errorf("%v %v", got, err)
 	}
+	w.refuse(409, "not_a_directory", "DELETE", files+"outside/f/", "")
 	w.must(200, &n, "DELETE", files+"outside/f", "")
 	w.must(200, &n, "DELETE", files+"outside/", "")
 	w.refuse(404, "not_found", "DELETE", files+"outside", "")

@@ -61,14 +61,14 @@ func (a *api) setAllowedIPs(c *call, in *allowedIPsRequest) (allowedIPs, error) 
 
 type quotaRequest struct {
 	Bytes *int64 `json:"bytes" doc:"limit of stored contents, in bytes; 0: none; missing: as it is"`
-	Files *int64 `json:"files" doc:"limit of files and directories; 0: none; missing: as it is"`
+	Files *int64 `json:"files" doc:"limit of files and directories of each branch; 0: none; missing: as it is"`
 }
 
 type quotaResponse struct {
 	Bytes     int64 `json:"bytes" doc:"limit of stored contents, in bytes; 0: none"`
-	Files     int64 `json:"files" doc:"limit of files and directories; 0: none"`
+	Files     int64 `json:"files" doc:"limit of files and directories of each branch; 0: none"`
 	UsedBytes int64 `json:"usedBytes" doc:"stored contents of all branches and checkpoints, in bytes"`
-	UsedFiles int64 `json:"usedFiles" doc:"files and directories"`
+	UsedFiles int64 `json:"usedFiles" doc:"files and directories of the root branch"`
 }
 
 func (a *api) getQuota(c *call) (quotaResponse, error) {

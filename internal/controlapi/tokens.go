@@ -112,6 +112,8 @@ func (a *api) expiry(in *createTokenRequest) (time.Time, error) {
 	switch {
 	case in.ExpiresAt != nil && in.ExpiresIn != nil:
 		return time.Time{}, invalid("expiresAt and expiresIn say the same: send one of them")
+	case in.ExpiresAt != nil && in.ExpiresAt.IsZero():
+		return time.Time{}, invalid("expiresAt lies in the future") // the year 1, which would mean: never
 	case in.ExpiresAt != nil:
 		return *in.ExpiresAt, nil
 	case in.ExpiresIn != nil:

@@ -23,7 +23,7 @@ func (v *View) Append(ctx context.Context, path string, b []byte, o PutOptions) 
 	if err := checkPut(path, &o); err != nil {
 		return Attr{}, err
 	}
-	if err := v.disk.checkQuota("append", int64(len(b)), 0); err != nil {
+	if err := v.disk.checkQuota("append", v.head, int64(len(b)), 0); err != nil {
 		return Attr{}, err
 	}
 	if err := v.makeParents(ctx, path, &o); err != nil {

@@ -125,16 +125,18 @@ func (d *Disk) SetQuota(ctx context.Context, q Quota) error {
 	return err
 }
 
-// checkQuota tells whether bytes and files more would fit.
-func (d *Disk) checkQuota(op string, bytes, files int64) error {
+// checkQuota tells whether bytes more would fit, and files more on the branch
+// at a layer: bytes are counted for all branches together, files for each,
+// since a fork shows all files of what it was forked from.
+func (d *Disk) checkQuota(op string, l *layerState, bytes, files int64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	q := d.quota
 	if q.Bytes > 0 && bytes > 0 && d.usage.Bytes+bytes > q.Bytes {
 		return errs.New(op, "", errs.Quota, "the disk's quota of bytes is used up; delete something or raise it")
 	}
-	if q.Files > 0 && files > 0 && d.usage.Files+files > q.Files {
-		return errs.New(op, "", errs.Quota, "the disk's quota of files is used up; delete something or raise it")
+	if q.Files > 0 && files > 0 && l.usage.files+files > q.Files {
+		return errs.New(op, "", errs.Quota, "the disk's quota of files is used up on this branch; delete something or raise it")
 	}
 	return nil
 }

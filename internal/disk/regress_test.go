@@ -202,6 +202,34 @@ func TestQuotaOfStagedUpload(t *testing.T) {
 	put(t, v, "b", []byte("x"))
 }
 
+// TestQuotaOfFilesOnBranches checks that each branch may have as many files as
+// the quota says, whatever the others have.
+func TestQuotaOfFilesOnBranches(t *testing.T) {
+	e := newEnv(t, nil, Options{})
+	v := e.root()
+	put(t, v, "a", nil)
+	if err := v.disk.SetQuota(ctx, Quota{Files: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.disk.Fork(ctx, Ref{}, "work"); err != nil {
+		t.Fatal(err)
+	}
+	w, err := v.disk.View(ctx, Ref{Branch: "work"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, w, "b", nil)
+	_, err = tryPut(w, "c", nil, PutOptions{}) // the root branch has one
+	wantKind(t, err, errs.Quota)
+	put(t, v, "b", nil)
+	if _, err := w.Remove(ctx, "b", RemoveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	put(t, w, "c", nil) // the root branch has two
+	_, err = tryPut(v, "c", nil, PutOptions{})
+	wantKind(t, err, errs.Quota)
+}
+
 // TestDelegationOfLinkedFile checks that a delegated directory also covers a
 // file that has a second name elsewhere, and that a delegation of something
 // deleted hinders nobody.

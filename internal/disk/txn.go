@@ -280,7 +280,7 @@ func (t *txn) checkQuota(op string, bytes, files int64) error {
 	if files <= 0 {
 		f = 0
 	}
-	return t.g.d.checkQuota(op, b, f)
+	return t.g.d.checkQuota(op, t.lay, b, f)
 }
 
 // cached returns the inode from the group's cache, loading it from its i row.

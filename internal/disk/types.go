@@ -170,8 +170,8 @@ type Usage struct {
 
 // Quota limits a disk; zero means no limit.
 type Quota struct {
-	Bytes int64
-	Files int64
+	Bytes int64 // of contents, of all branches and checkpoints together
+	Files int64 // files and directories that each branch may have
 }
 
 // PutOptions say how Upload.Commit places its contents.

@@ -67,7 +67,7 @@ func (v *View) NewUpload(ctx context.Context, size int64) (*Upload, error) {
 	if size > MaxSize {
 		return nil, errs.New("upload", "", errs.TooLarge, "no file may be that large")
 	}
-	if err := v.disk.checkQuota("upload", size, 0); err != nil {
+	if err := v.disk.checkQuota("upload", v.head, size, 0); err != nil {
 		return nil, err
 	}
 	ids, err := v.disk.newIDs(ctx, idsPerFile)
