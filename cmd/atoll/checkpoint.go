@@ -61,12 +61,12 @@ func newCheckpointLs(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return list(t, all, []string{"NAME", "BRANCH", "FILES", "MADE", "CREATED"}, func(p client.Checkpoint) []string {
-			made := "by hand"
+		return list(t, all, []string{"NAME", "BRANCH", "FILES", "MADE FOR", "CREATED"}, func(p client.Checkpoint) []string {
+			purpose := "-"
 			if p.Auto {
-				made = "by itself"
+				purpose = "a fork"
 			}
-			return []string{p.Name, p.Branch, strconv.FormatInt(p.Files, 10), made, when(p.CreatedAt)}
+			return []string{p.Name, p.Branch, strconv.FormatInt(p.Files, 10), purpose, when(p.CreatedAt)}
 		})
 	})
 	return c

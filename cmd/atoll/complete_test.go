@@ -21,16 +21,18 @@ func each(c *cobra.Command, fn func(*cobra.Command)) {
 // TestEveryCommand demands help with an example of every command, JSON, and
 // a completion of its arguments.
 func TestEveryCommand(t *testing.T) {
-	each(newRoot(&app{lookupEnv: os.LookupEnv}), func(c *cobra.Command) {
+	root := newRoot(&app{lookupEnv: os.LookupEnv})
+	for _, c := range root.Commands() { // groups too
+		if c.Name() != "help" && !strings.Contains(c.Example, c.CommandPath()) {
+			t.Errorf("%s: example %q", c.CommandPath(), c.Example)
+		}
+	}
+	each(root, func(c *cobra.Command) {
 		if c.Short == "" || !strings.Contains(c.Example, c.CommandPath()) {
 			t.Errorf("%s: short %q, example %q", c.CommandPath(), c.Short, c.Example)
 		}
-		switch c.CommandPath() {
-		case "atoll version":
-		default:
-			if c.Flags().Lookup("json") == nil {
-				t.Errorf("%s has no --json", c.CommandPath())
-			}
+		if c.Flags().Lookup("json") == nil {
+			t.Errorf("%s has no --json", c.CommandPath())
 		}
 	})
 }

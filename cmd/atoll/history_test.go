@@ -24,7 +24,7 @@ func TestHistory(t *testing.T) {
 	if code, out := x.run("cp", "v1", "photos.root.monday:/list"); code != exitFailed || !strings.Contains(out, "checkpoint") {
 		t.Errorf("a write to a checkpoint: exit %d %s", code, out)
 	}
-	x.want(0, "checkpoint ls photos", "NAME BRANCH FILES MADE CREATED\nmonday root 1 by hand TIME")
+	x.want(0, "checkpoint ls photos", "NAME BRANCH FILES MADE FOR CREATED\nmonday root 1 - TIME")
 	x.want(0, "checkpoint rename photos.root.monday tuesday", "Checkpoint photos.root.monday is now photos.root.tuesday.")
 	x.want(0, "branch create photos.root.tuesday redo", "Branch photos.redo is ready (DSK), forked from photos.root.tuesday.")
 	x.want(0, "branch create photos draft", "Branch photos.draft is ready (DSK), forked from photos.")

@@ -180,8 +180,13 @@ func between(min int, names ...string) cobra.PositionalArgs {
 
 // group makes a command that only holds others.
 func group(use, short string, subs ...*cobra.Command) *cobra.Command {
+	var examples []string // the first of each
+	for _, s := range subs {
+		first, _, _ := strings.Cut(s.Example, "\n")
+		examples = append(examples, first)
+	}
 	c := &cobra.Command{
-		Use: use, Short: short,
+		Use: use, Short: short, Example: strings.Join(examples, "\n"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageError(fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath()))

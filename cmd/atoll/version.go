@@ -33,14 +33,19 @@ func version() string {
 }
 
 func newVersion(a *app) *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version",
-		Example: "  atoll version",
+		Example: "  atoll version\n  atoll version --json",
 		Args:    exactly(),
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(a.stdout, "atoll %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return err
-		},
 	}
+	asJSON := c.Flags().Bool("json", false, "print JSON")
+	c.RunE = func(*cobra.Command, []string) error {
+		if *asJSON {
+			return printJSON(a.stdout, map[string]string{"version": version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH})
+		}
+		_, err := fmt.Fprintf(a.stdout, "atoll %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		return err
+	}
+	return c
 }

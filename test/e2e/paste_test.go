@@ -13,10 +13,17 @@ import (
 const pasteSize = 9 << 20
 
 // TestPastedLines runs what `atoll disk create` prints for people, as it is
-// printed: the shell's lines with sh and the aws cli, Python's with boto3.
-// Further lines then send a file that only the printed settings let through.
+// printed, in both profiles of the S3 door: the shell's lines with sh and the
+// aws cli, Python's with boto3. Further lines then send a file that these
+// clients cut into parts unless the printed settings say otherwise.
 func TestPastedLines(t *testing.T) {
-	s := startServer(t, options{})
+	t.Run("contract", func(t *testing.T) { pastedLines(t, startServer(t, options{}), ", Config=one_part") })
+	t.Run("extended", func(t *testing.T) {
+		pastedLines(t, startServer(t, options{flags: []string{"--s3-profile", "extended"}}), "")
+	})
+}
+
+func pastedLines(t *testing.T, s *server, config string) {
 	t.Run("sh", func(t *testing.T) {
 		needProgram(t, "aws")
 		shell, _ := s.printedLines(t, "shell")
@@ -39,13 +46,14 @@ func TestPastedLines(t *testing.T) {
 		_, python := s.printedLines(t, "python")
 		const more = `
 bucket = "BUCKET"
-s3.upload_file("big.bin", bucket, "big.bin", Config=one_part)
+s3.upload_file("big.bin", bucket, "big.bin"CONFIG)
 print(s3.head_object(Bucket=bucket, Key="big.bin")["ContentLength"])
 import urllib.request
 url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "hello.txt"})
 print(urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url).read())
 `
-		out := paste(t, pasteDir(t), "lines.py", python.text+strings.Replace(more, "BUCKET", python.bucket, 1), pythons(t)[0])
+		lines := python.text + strings.NewReplacer("BUCKET", python.bucket, "CONFIG", config).Replace(more)
+		out := paste(t, pasteDir(t), "lines.py", lines, pythons(t)[0])
 		if want := "b'hello'\n9437184\nb'hello'\n"; out != want {
 			t.Errorf("the lines print %q, want %q", out, want)
 		}
