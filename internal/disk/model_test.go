@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"atoll/internal/crashfs"
 	"atoll/internal/errs"
 
 	"pgregory.net/rapid"
@@ -434,7 +435,7 @@ func (m *machine) hold() {
 }
 
 // TestModel runs random programs of all operations on several branches, with
-// forks, checkpoints, restarts and compaction in between.
+// forks, checkpoints, restarts, power cuts and compaction in between.
 func TestModel(t *testing.T) {
 	set := map[string]string{"rapid.steps": "60", "rapid.nofailfile": "true"}
 	if flag.Lookup("rapid.checks").Value.String() == "100" { // not asked for
@@ -448,7 +449,7 @@ func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		opts := Options{NoCompaction: true, GatherMax: -1, InlineMax: rapid.SampledFrom([]int{0, 64, -1}).Draw(rt, "inline"),
 			turnSteps: rapid.SampledFrom([]int{0, 1}).Draw(rt, "turn"), FilterBytes: rapid.SampledFrom([]int64{0, 800, 2000, -1}).Draw(rt, "filters")}
-		e := newEnvOn(rt, nil, opts)
+		e := newEnvOn(rt, crashfs.New(), opts)
 		defer e.close()
 		e.root()
 		m := &machine{e: e, rt: rt, branches: map[string]*mtree{RootBranch: newTree()},
@@ -462,7 +463,7 @@ func TestModel(t *testing.T) {
 			"scatter": do(m.scatter), "part": do(m.part), "part2": do(m.part), "complete": do(m.complete), "append": do(m.append), "copy": do(m.copy), "xattr": do(m.xattr), "hold": do(m.hold), "fork": do(m.fork),
 			"checkpoint": do(m.checkpoint), "checkpoint2": do(m.checkpoint), "deleteBranch": do(m.deleteBranch),
 			"deleteCheckpoint": do(m.deleteCheckpoint), "deleteCheckpoint2": do(m.deleteCheckpoint), "renameBranch": do(m.renameBranch),
-			"renameCheckpoint": do(m.renameCheckpoint), "rollback": do(m.rollback), "rollback2": do(m.rollback), "promote": do(m.promote), "reopen": do(m.reopen), "background": do(m.background),
+			"renameCheckpoint": do(m.renameCheckpoint), "rollback": do(m.rollback), "rollback2": do(m.rollback), "promote": do(m.promote), "reopen": do(m.reopen), "crash": do(m.crash), "background": do(m.background),
 		})
 		m.rt, m.e.t = rt, rt
 		m.compare()

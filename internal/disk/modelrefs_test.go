@@ -2,11 +2,14 @@ package disk
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 
+	"atoll/internal/crashfs"
 	"atoll/internal/errs"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
 )
 
@@ -365,6 +368,30 @@ func (m *machine) reopen() {
 		m.rt.Fatalf("check: %v", found)
 	}
 	m.e.open()
+	m.forgetHolds()
+}
+
+// crash cuts the power: what was not synced is lost, in part or wholly, and
+// all that was acknowledged is there when the store is opened again.
+func (m *machine) crash() {
+	e, fs := m.e, m.e.fs.(*crashfs.MemFS)
+	cut := fs.CrashClone(vfs.CrashCloneCfg{
+		UnsyncedDataPercent: rapid.SampledFrom([]int{0, 50, 100}).Draw(m.rt, "kept"),
+		RNG:                 rand.New(rand.NewPCG(rapid.Uint64().Draw(m.rt, "seed"), 0)),
+	})
+	if !orderly(cut) {
+		return
+	}
+	e.close()
+	e.fs, e.bo.FS = cut, cut
+	e.open()
+	m.forgetHolds()
+	m.compare()
+	m.compareHistory(false)
+}
+
+// forgetHolds: what is held by no name and by a client that is gone goes.
+func (m *machine) forgetHolds() {
 	for _, t := range m.branches {
 		clear(t.holds)
 		clear(t.lost)
