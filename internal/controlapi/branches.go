@@ -16,8 +16,8 @@ func (a *api) branchRoutes() []route {
 	const path = "/api/disks/{id}/branches"
 	return []route{
 		{method: "GET", path: path, name: "listBranches", group: "Branches", summary: "list a disk's branches",
-			text:  "All of them, the root branch included, by name.",
-			right: rightDiskRead, contents: true, do: gives(a.listBranches)},
+			text:  "All of them, the root branch included, by name; page by page if `limit` is given.",
+			right: rightDiskRead, contents: true, do: gives(a.listBranches), params: pagingOnDemand()},
 		{method: "POST", path: path, name: "createBranch", group: "Branches", summary: "fork a branch or a checkpoint",
 			text: "It takes the same time whatever the size of what is forked. A fork of a branch's present state makes the checkpoint that it needs. " +
 				"A request that is repeated with its Idempotency-Key within 24 hours is answered as it was the first time.",
@@ -104,7 +104,11 @@ func (a *api) listBranches(c *call) ([]branchResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wireBranches(c.r.Context(), d)
+	list, err := wireBranches(c.r.Context(), d)
+	if err != nil {
+		return nil, err
+	}
+	return onDemand(c, list, func(b *branchResponse) string { return b.Name })
 }
 
 func (a *api) getBranch(c *call) (branchResponse, error) {

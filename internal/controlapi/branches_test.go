@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -15,6 +16,56 @@ func (b *bench) list(target string) []map[string]any {
 		b.t.Fatalf("%s: %s", target, r.raw)
 	}
 	return list
+}
+
+// TestPagesOnDemand walks listings that are whole unless pages are asked for,
+// while what a cursor names is deleted.
+func TestPagesOnDemand(t *testing.T) {
+	b := newBench(t)
+	id := b.makeDisk("photos")
+	base := "/api/disks/" + id
+	for i := range 4 {
+		b.want(201, "", "POST", base+"/checkpoints", fmt.Sprintf(`{"checkpoint_name":"c%d"}`, i))
+		b.want(201, "", "POST", base+"/branches", fmt.Sprintf(`{"branch_name":"b%d","from_checkpoint_name":"c0"}`, i))
+		b.want(201, "", "POST", base+"/users", `{"type":"`+[]string{"s3", "token"}[i%2]+`"}`)
+	}
+	for _, tc := range []struct {
+		path, name, remove string
+		n                  int
+	}{
+		{base + "/checkpoints", "checkpoint_name", base + "/checkpoints/", 4},
+		{base + "/branches", "branch_name", base + "/branches/", 5},
+		{base + "/users", "identifier", base + "/users/s3?identifier=", 4},
+	} {
+		var all, paged []any
+		for _, v := range b.list(tc.path) {
+			all = append(all, v[tc.name])
+		}
+		if len(all) != tc.n {
+			t.Errorf("%s: %d entries", tc.path, len(all))
+		}
+		for cursor := ""; ; {
+			r := b.do("GET", tc.path+"?limit=2&cursor="+cursor, "")
+			var page []map[string]any
+			if r.status != 200 || json.Unmarshal(r.env.Data, &page) != nil || len(page) == 0 || len(page) > 2 || (r.env.NextCursor == "") != (len(paged)+len(page) == tc.n) {
+				t.Fatalf("%s: after %d of %d: %d %s", tc.path, len(paged), tc.n, r.status, r.raw)
+			}
+			for _, v := range page {
+				paged = append(paged, v[tc.name])
+			}
+			if cursor = r.env.NextCursor; cursor == "" {
+				break
+			}
+			if last := fmt.Sprint(paged[len(paged)-1]); len(paged) == 2 {
+				b.do("DELETE", tc.remove+last, "")
+			}
+		}
+		if !reflect.DeepEqual(paged, all) {
+			t.Errorf("%s: %v by pages, %v in one answer", tc.path, paged, all)
+		}
+		b.want(400, "invalid", "GET", tc.path+"?limit=0", "")
+		b.want(400, "invalid", "GET", tc.path+"?cursor=*", "")
+	}
 }
 
 func TestBranches(t *testing.T) {

@@ -14,8 +14,8 @@ func (a *api) checkpointRoutes() []route {
 	branch := []param{{name: "branch", text: "its branch; by default the one of the address, or root"}}
 	return []route{
 		{method: "GET", path: path, name: "listCheckpoints", group: "Checkpoints", summary: "list a branch's checkpoints",
-			text:  "All of them, by name.",
-			right: rightDiskRead, contents: true, do: gives(a.listCheckpoints), params: branch},
+			text:  "All of them, by name; page by page if `limit` is given.",
+			right: rightDiskRead, contents: true, do: gives(a.listCheckpoints), params: append(pagingOnDemand(), branch...)},
 		{method: "POST", path: path, name: "createCheckpoint", group: "Checkpoints", summary: "give a branch's present state a name",
 			text:  "It takes the same time whatever the branch holds, and is consistent to one instant.",
 			right: rightDiskWrite, contents: true, action: "checkpoint.create", success: []int{201}, errors: []int{409}, do: takes(a.createCheckpoint)},
@@ -71,7 +71,7 @@ func (a *api) listCheckpoints(c *call) ([]checkpointResponse, error) {
 	for _, p := range ps {
 		list = append(list, wireCheckpoint(b.ID, p))
 	}
-	return list, nil
+	return onDemand(c, list, func(p *checkpointResponse) string { return p.Name })
 }
 
 type createCheckpointRequest struct {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/base64"
 	"net/http"
+	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -192,6 +194,35 @@ func (c *call) pageOf(limit, most int) (_ int, after string, err error) {
 		return 0, "", badCursor()
 	}
 	return limit, string(b), nil
+}
+
+// pagingOnDemand are the parameters of listings that are whole unless a client
+// asks for pages: the clients that there are do not.
+func pagingOnDemand() []param {
+	return []param{
+		{name: "limit", kind: "integer", text: "entries in the answer: 1 to 100, more than 100 is taken as 100; by default all of them"},
+		{name: "cursor", text: "`nextCursor` of the page before; it is opaque"},
+	}
+}
+
+// onDemand returns the page of a whole listing that was asked for, or
+// all of it, in the order of keys.
+func onDemand[T any](c *call, all []T, key func(*T) string) ([]T, error) {
+	slices.SortFunc(all, func(a, b T) int { return strings.Compare(key(&a), key(&b)) })
+	if c.query("limit") == "" && c.query("cursor") == "" {
+		return all, nil
+	}
+	limit, after, err := c.page()
+	if err != nil {
+		return nil, err
+	}
+	from := sort.Search(len(all), func(i int) bool { return key(&all[i]) > after })
+	page := all[from:]
+	if len(page) > limit {
+		page = page[:limit]
+		c.next = cursor(key(&page[limit-1]))
+	}
+	return page, nil
 }
 
 // cursor wraps the last key of a page.

@@ -1,6 +1,7 @@
 package controlapi
 
 import (
+	"fmt"
 	"net/http"
 
 	"atoll/internal/catalog"
@@ -11,8 +12,8 @@ import (
 func (a *api) userRoutes() []route {
 	return []route{
 		{method: "GET", path: "/api/disks/{id}/users", name: "listUsers", group: "Users", summary: "list a disk's users",
-			text:  "All of them, in one answer.",
-			right: rightDiskRead, do: gives(a.listUsers)},
+			text:  "All of them, the oldest first; page by page if `limit` is given.",
+			right: rightDiskRead, do: gives(a.listUsers), params: pagingOnDemand()},
 		{method: "POST", path: "/api/disks/{id}/users", name: "addUser", group: "Users", summary: "add an S3 user or a token",
 			text:  "Each request makes another user. What it opens the disk with is shown this once.",
 			right: rightDiskWrite, action: "user.add", success: []int{201}, errors: []int{501}, do: takes(a.addUser)},
@@ -100,6 +101,10 @@ func (a *api) addUser(c *call, in *addUserRequest) (userResponse, error) {
 
 func (a *api) listUsers(c *call) ([]userResponse, error) {
 	users, err := a.o.Catalog.Users(c.r.Context(), c.disk)
+	if err != nil {
+		return nil, err
+	}
+	users, err = onDemand(c, users, func(u *catalog.User) string { return fmt.Sprintf("%020d %s", u.Created.UnixNano(), u.Identifier) })
 	return userList(users), err
 }
 
