@@ -67,6 +67,9 @@ func decodeBody(b []byte, v any) error {
 	if _, err := d.Token(); err != io.EOF {
 		return invalid("something follows the JSON object in the body")
 	}
+	if err := checkNames(json.NewDecoder(bytes.NewReader(b)), reflect.TypeOf(v)); err != nil {
+		return err
+	}
 	return checkNeeded(reflect.ValueOf(v).Elem())
 }
 

@@ -202,6 +202,17 @@ func TestBodies(t *testing.T) {
 			b.do(rt.method, path, "").want(t, "nothing", 400, "invalid")
 		}
 		for _, f := range fieldsOf(rt.do.in) {
+			upper := strings.ToUpper(f.name)
+			r := b.do(rt.method, path, `{"`+upper+`":null}`)
+			r.want(t, upper, 400, "invalid")
+			if r.raw != "" && !strings.Contains(r.env.Error, upper) {
+				t.Errorf("%s: %s", upper, r.raw)
+			}
+			r = b.do(rt.method, path, `{"`+f.name+`":null,"`+f.name+`":null}`)
+			r.want(t, f.name+" twice", 400, "invalid")
+			if r.raw != "" && !strings.Contains(r.env.Error, "twice") {
+				t.Errorf("%s twice: %s", f.name, r.raw)
+			}
 			for _, wrong := range []string{`{"x":1}`, `[[]]`, `"x"`, `1.5`, `true`, `-1`} {
 				r := b.do(rt.method, path, `{"`+f.name+`":`+wrong+`}`)
 				if r.status >= 500 && r.status != 501 {
@@ -210,6 +221,16 @@ func TestBodies(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestNamesWithin looks for fields of objects in lists and maps.
+func TestNamesWithin(t *testing.T) {
+	b := newBench(t)
+	path := "/api/disks/" + b.makeDisk("photos") + "/cors"
+	const rule = `{"allowedOrigins":["*"],"allowedMethods":["GET"]`
+	b.wantText(400, "invalid", `this route has no field "ID"`, "PUT", path, `{"rules":[`+rule+`},`+rule+`,"ID":"x"}]}`)
+	b.wantText(400, "invalid", `the field "id" is there twice`, "PUT", path, `{"rules":[`+rule+`,"id":"x","id":"y"}]}`)
+	b.want(200, "", "PUT", path, `{"rules":[`+rule+`,"id":"x"},`+rule+`,"id":"y"}]}`)
 }
 
 // TestMethodsAndPaths asks for every path in ways that it does not have.
