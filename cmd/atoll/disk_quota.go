@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -116,7 +118,7 @@ func newDiskShow(a *app) *cobra.Command {
 			{"name", shown(d.Name)}, {"id", d.ID}, {"status", d.Status}, {"region", d.Region},
 			{"size", size(d.TotalDataBytes)}, {"files", strconv.FormatInt(d.Files, 10)},
 			{"root", fmt.Sprintf("uid %d, gid %d, mode %04o", d.RootAttrs.UID, d.RootAttrs.GID, d.RootAttrs.Mode)},
-			{"users", strconv.Itoa(len(d.Users))}, {"allowed IPs", fmt.Sprint(d.AllowedIPs)}, {"created", when(d.CreatedAt)},
+			{"users", strconv.Itoa(len(d.Users))}, {"allowed IPs", cmp.Or(strings.Join(d.AllowedIPs, ", "), "all")}, {"created", when(d.CreatedAt)},
 		})
 	})
 	return c

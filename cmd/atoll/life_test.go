@@ -109,7 +109,7 @@ size 0 B
 files 0
 root uid 7, gid 0, mode 0750
 users 1
-allowed IPs []
+allowed IPs all
 created TIME`)
 	x.want(0, "disk quota photos", "photos USED QUOTA\nbytes 0 B 1.0 GiB\nfiles 0 none")
 	x.want(0, "disk quota photos --files 100", "photos USED QUOTA\nbytes 0 B 1.0 GiB\nfiles 0 100")
