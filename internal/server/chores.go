@@ -25,14 +25,18 @@ func (s *server) startChores() *chores {
 	c := &chores{cancel: cancel}
 	c.done.Go(func() { s.schedules.Run(ctx) })
 	c.done.Go(func() {
-		tick := time.NewTicker(choreEvery)
-		defer tick.Stop()
+		due := s.cfg.Chores
+		if due == nil {
+			tick := time.NewTicker(choreEvery)
+			defer tick.Stop()
+			due = tick.C
+		}
 		var expired time.Time
 		for {
 			select {
 			case <-ctx.Done():
 				return
-			case <-tick.C:
+			case <-due:
 				s.doChores(ctx, &expired)
 			}
 		}

@@ -57,6 +57,9 @@ type Config struct {
 	// Reload is received from when the operator asks for certificates and
 	// log files to be opened again; nil: never.
 	Reload <-chan os.Signal
+	// Chores is received from when it is time for housekeeping; nil: every
+	// minute.
+	Chores <-chan time.Time
 }
 
 // Endpoints say where a running server is found.

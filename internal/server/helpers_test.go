@@ -122,10 +122,15 @@ func withUser(t *testing.T, r *running) (id string, u client.User) {
 	return id, u
 }
 
+// connect signs requests below base with a user's credential.
+func connect(u client.User, base string) *s3 {
+	return &s3{base: base, signer: &sigv4.Signer{AccessKeyID: u.AccessKeyID, SecretAccessKey: u.SecretAccessKey, Region: "us-east-1"}}
+}
+
 // opens tells whether the credential still opens the disk.
 func opens(t *testing.T, r *running, id string, u client.User) {
 	t.Helper()
-	c := &s3{base: r.e.S3 + "/" + id, signer: &sigv4.Signer{AccessKeyID: u.AccessKeyID, SecretAccessKey: u.SecretAccessKey, Region: "us-east-1"}}
+	c := connect(u, r.e.S3+"/"+id)
 	if status, b, err := c.do(t.Context(), "PUT", "k", []byte("x")); err != nil || status != 200 {
 		t.Errorf("PUT: %d %s %v", status, b, err)
 	}
