@@ -211,7 +211,7 @@ var (
 	errFailures = &apiError{Status: http.StatusServiceUnavailable, Code: "SlowDown",
 		Message: "Too many requests from your address had a wrong key or signature. Wait a while, and check the credential."}
 	errNoBucket = &apiError{Status: http.StatusNotFound, Code: "NoSuchBucket",
-		Message: "The specified bucket does not exist. A bucket is a disk's id, or a disk's id, a dot and the name of one of its branches."}
+		Message: "The specified bucket does not exist. A bucket is a disk's id, or a disk's id, a dot and the name of one of its branches, or these, a dot and the name of a checkpoint."}
 	errListBuckets = &apiError{Status: http.StatusMethodNotAllowed, Code: "MethodNotAllowed",
 		Message: "ListBuckets is not offered: a credential opens one disk. Use the disk's id (dsk-...) as the bucket."}
 	errCreateBucket = &apiError{Status: http.StatusMethodNotAllowed, Code: "MethodNotAllowed",
