@@ -1,8 +1,10 @@
 package controlapi
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http/httptest"
 	"reflect"
 	"strings"
@@ -310,5 +312,45 @@ func TestRepeats(t *testing.T) {
 		if status, s := post(bad, b.key, `{"branch_name":"x"}`); status != 400 {
 			t.Errorf("%q: %d %s", bad, status, s)
 		}
+	}
+}
+
+// leaver is a body whose client goes away as soon as it is received.
+type leaver struct {
+	io.Reader
+	leave func()
+}
+
+func (l leaver) Read(p []byte) (int, error) {
+	n, err := l.Reader.Read(p)
+	if err == io.EOF {
+		l.leave()
+	}
+	return n, err
+}
+
+// TestRepeatOfAbandoned sends a request again whose client did not wait for
+// the answer.
+func TestRepeatOfAbandoned(t *testing.T) {
+	b := newBench(t)
+	target := "/api/disks/" + b.makeDisk("photos") + "/branches"
+	const body = `{"branch_name":"work"}`
+	send := func(ctx context.Context, body io.Reader) *httptest.ResponseRecorder {
+		req := httptest.NewRequestWithContext(ctx, "POST", target, body)
+		req.Header.Set("Authorization", b.key)
+		req.Header.Set("Idempotency-Key", "k")
+		w := httptest.NewRecorder()
+		b.h.ServeHTTP(w, req)
+		return w
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	first := send(ctx, leaver{strings.NewReader(body), leave})
+	if ctx.Err() == nil {
+		t.Fatal("the client is still there")
+	}
+	made := b.want(200, "", "GET", target+"/work", "").data(t)["filesystem_id"].(string)
+	again := send(t.Context(), strings.NewReader(body))
+	if again.Code != 201 || !strings.Contains(again.Body.String(), made) {
+		t.Errorf("%d %s, first %d %s", again.Code, again.Body, first.Code, first.Body)
 	}
 }

@@ -1,6 +1,7 @@
 package controlapi
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"net/http"
@@ -55,7 +56,7 @@ func (rs *repeats) lock(k repeatKey) (unlock func()) {
 	}
 }
 
-// once runs fn, which makes something, unless the request has the
+// once runs fn, which makes something and uses c's context, unless the request has the
 // Idempotency-Key of an earlier one that succeeded: then it gives the answer
 // of that. request is what must be the same; status is that of success. Keys
 // of different API keys are different.
@@ -73,6 +74,9 @@ func once[T any](a *api, c *call, status int, request any, fn func() (T, error))
 		return res, errs.E("hash request", "", errs.Other, err)
 	}
 	hash := sha256.Sum256(append([]byte(c.rt.name+" "), text...))
+	// From here on the client's leaving changes nothing: what is made and not
+	// remembered could not be asked for again.
+	c.r = c.r.WithContext(context.WithoutCancel(c.r.Context()))
 	key = c.key.ID + " " + key
 	defer a.repeats.lock(repeatKey{c.disk, key})()
 	r, ok, err := a.o.Catalog.Recall(c.r.Context(), c.disk, key)
