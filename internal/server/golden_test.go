@@ -14,15 +14,15 @@ import (
 	"testing"
 
 	"atoll/client"
-	"atoll/internal/sigv4"
 )
 
 // A data directory of each released format is kept in testdata, with the
 // credentials that open it. Make that of a new format before its release with
 //
-//	go test ./internal/server -run TestFormatV1 -make-golden
+//	go test ./internal/server -run TestFormatV2 -make-golden
 //
-// Those of released formats never change.
+// Those of released formats never change. That of format 1 was made by the
+// program of that time.
 var makeGolden = flag.Bool("make-golden", false, "write a data directory of the present format into testdata")
 
 const goldenV1 = "testdata/v1.tgz"
@@ -45,19 +45,10 @@ func goldenObjects() map[string][]byte {
 // TestFormatV1 starts a server on a data directory that the first release's
 // code made: its disk, credentials, API key and objects are there.
 func TestFormatV1(t *testing.T) {
-	if *makeGolden {
-		packGolden(t, goldenV1)
-	}
 	dir := t.TempDir()
 	unpackGolden(t, goldenV1, dir)
 	var g golden
-	b, err := os.ReadFile(filepath.Join(dir, goldenFile))
-	if err == nil {
-		err = json.Unmarshal(b, &g)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	readGolden(t, dir, &g)
 	mustBeClean(t, dir)
 	for range 2 {
 		r := begin(t, testConfig(dir))
@@ -78,36 +69,38 @@ func TestFormatV1(t *testing.T) {
 		r.end()
 		mustBeClean(t, dir)
 	}
+	// And it takes all that came with format 2.
+	r := begin(t, goldenConfig(dir))
+	var now goldenDisk
+	now.ID = g.Disk
+	now.fill(t, r)
+	r.end()
+	mustBeClean(t, dir)
+	now.check(t, dir)
+}
+
+// readGolden reads what stands beside a data directory.
+func readGolden(t *testing.T, dir string, v any) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, goldenFile))
+	if err == nil {
+		err = json.Unmarshal(b, v)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (g *golden) conn(r *running) *s3 {
-	return &s3{base: r.e.S3 + "/" + g.Disk, signer: &sigv4.Signer{
-		AccessKeyID: g.AccessKeyID, SecretAccessKey: g.SecretAccessKey, Region: "us-east-1"}}
+	return connect(client.User{AccessKeyID: g.AccessKeyID, SecretAccessKey: g.SecretAccessKey}, r.e.S3+"/"+g.Disk)
 }
 
-// packGolden makes a data directory and packs it.
-func packGolden(t *testing.T, path string) {
+// packGolden packs a data directory, and what opens it.
+func packGolden(t *testing.T, path, dir string, g any) {
 	t.Helper()
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("%s is there: a released format does not change", path)
 	}
-	dir := t.TempDir()
-	r := begin(t, testConfig(dir))
-	id, _, err := r.client().CreateDisk(t.Context(), client.NewDisk{Name: "golden"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	u, err := r.client().AddS3User(t.Context(), id, "reader")
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := golden{Disk: id, AccessKeyID: u.AccessKeyID, SecretAccessKey: u.SecretAccessKey}
-	for k, v := range goldenObjects() {
-		if status, b, err := g.conn(r).do(t.Context(), "PUT", k, v); err != nil || status != 200 {
-			t.Fatalf("PUT %s: %d %s %v", k, status, b, err)
-		}
-	}
-	r.end()
 	b, err := json.Marshal(g)
 	if err != nil {
 		t.Fatal(err)
