@@ -1,10 +1,10 @@
 package fileserve
 
 import (
-	"math"
 	"slices"
 	"strings"
 
+	"atoll/internal/byterange"
 	"atoll/internal/disk"
 )
 
@@ -27,7 +27,7 @@ func parseRanges(header string, size int64) (out []disk.Range, ok bool) {
 		if spec == "" {
 			continue
 		}
-		r, valid := parseRange(spec, size)
+		r, valid := byterange.Parse(spec, size)
 		if !valid {
 			return nil, true
 		}
@@ -41,49 +41,6 @@ func parseRanges(header string, size int64) (out []disk.Range, ok bool) {
 		out, total = append(out, r), total+r.Len
 	}
 	return out, !some || len(out) > 0
-}
-
-// parseRange reads `a-b`, `a-` or `-n`, and clips it to the file; an empty
-// range is beyond the file.
-func parseRange(spec string, size int64) (r disk.Range, valid bool) {
-	first, last, found := strings.Cut(spec, "-")
-	if !found {
-		return r, false
-	}
-	if first == "" {
-		n, ok := parseDigits(last)
-		n = min(n, size)
-		return disk.Range{Off: size - n, Len: n}, ok
-	}
-	from, ok := parseDigits(first)
-	if !ok {
-		return r, false
-	}
-	to := int64(math.MaxInt64)
-	if last != "" {
-		if to, ok = parseDigits(last); !ok || to < from {
-			return r, false
-		}
-	}
-	if from >= size {
-		return r, true
-	}
-	return disk.Range{Off: from, Len: min(to, size-1) - from + 1}, true
-}
-
-// parseDigits reads a decimal number; what overflows is the largest.
-func parseDigits(s string) (n int64, ok bool) {
-	for _, c := range []byte(s) {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		if n > (math.MaxInt64-9)/10 {
-			n = math.MaxInt64
-			continue
-		}
-		n = n*10 + int64(c-'0')
-	}
-	return n, s != ""
 }
 
 // union sorts ranges and merges those that overlap or touch: what the core is

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"atoll/internal/byterange"
 	"atoll/internal/contenttype"
 	"atoll/internal/sigv4"
 )
@@ -102,7 +103,7 @@ func decodedLength(h http.Header) (int64, error) {
 	if len(v) == 0 {
 		return -1, nil
 	}
-	n, ok := parseDigits(strings.TrimSpace(v[0]))
+	n, ok := byterange.Digits(strings.TrimSpace(v[0]))
 	if !ok || len(v) > 1 {
 		return 0, badArgument("x-amz-decoded-content-length must be the decoded body's length in bytes.")
 	}

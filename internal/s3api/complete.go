@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"atoll/internal/byterange"
 	"atoll/internal/disk"
 	"atoll/internal/errs"
 	"atoll/internal/objmeta"
@@ -307,7 +308,7 @@ func parsePart(d *xml.Decoder) (p completePart, err error) {
 		s = strings.TrimSpace(s)
 		switch name := el.Name.Local; {
 		case name == "PartNumber":
-			n, ok := parseDigits(s)
+			n, ok := byterange.Digits(s)
 			if !ok || n < 1 || n > disk.MaxParts {
 				return p, errXML
 			}

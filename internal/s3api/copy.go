@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"atoll/internal/byterange"
 	"atoll/internal/disk"
 	"atoll/internal/objmeta"
 )
@@ -194,8 +195,8 @@ func (q *request) copyRange(size int64) (disk.Range, error) {
 	}
 	spec, ok := strings.CutPrefix(v, "bytes=")
 	first, last, dash := strings.Cut(spec, "-")
-	from, ok1 := parseDigits(first)
-	to, ok2 := parseDigits(last)
+	from, ok1 := byterange.Digits(first)
+	to, ok2 := byterange.Digits(last)
 	if !ok || !dash || !ok1 || !ok2 || to < from {
 		return disk.Range{}, badArgument("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy")
 	}

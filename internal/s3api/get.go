@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"atoll/internal/byterange"
 	"atoll/internal/contenttype"
 	"atoll/internal/disk"
 	"atoll/internal/objmeta"
@@ -129,7 +130,7 @@ func (q *request) checkGet() error {
 		}
 	}
 	if v, ok := q.param("partNumber"); ok {
-		n, ok := parseDigits(v)
+		n, ok := byterange.Digits(v)
 		switch {
 		case !ok || n < 1 || n > 10000:
 			return badArgument("Part number must be an integer between 1 and 10000, inclusive")

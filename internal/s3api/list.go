@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"atoll/internal/byterange"
 	"atoll/internal/disk"
 	"atoll/internal/objmeta"
 )
@@ -38,7 +39,7 @@ func (q *request) listQuery() (l listQuery, err error) {
 	}
 	l.maxKeys = maxPage
 	if v, _ := q.param("max-keys"); v != "" {
-		n, ok := parseDigits(v)
+		n, ok := byterange.Digits(v)
 		if !ok {
 			return l, badArgument("Argument max-keys must be an integer between 0 and 2147483647")
 		}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"atoll/internal/byterange"
 	"atoll/internal/disk"
 	"atoll/internal/errs"
 	"atoll/internal/objmeta"
@@ -147,7 +148,7 @@ func (h *Handler) uploadPart(q *request) error {
 		return err
 	}
 	v, _ := q.param("partNumber")
-	number, ok := parseDigits(v)
+	number, ok := byterange.Digits(v)
 	if !ok || number < 1 || number > disk.MaxParts {
 		return errPartNumber
 	}

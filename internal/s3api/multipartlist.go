@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"atoll/internal/byterange"
 	"atoll/internal/disk"
 )
 
@@ -15,7 +16,7 @@ func (q *request) count(name string, most int) (int, error) {
 	if v == "" {
 		return most, nil
 	}
-	n, ok := parseDigits(v)
+	n, ok := byterange.Digits(v)
 	if !ok || n > math.MaxInt32 {
 		return 0, badArgument("Argument " + name + " must be an integer between 0 and 2147483647")
 	}
