@@ -119,6 +119,7 @@ func (t *txn) unpin(l layer, e epoch, kind byte, owner []byte) error {
 	t.onCommit(func() {
 		d.mu.Lock()
 		s.removePin(e)
+		d.thawLocked(func(k frozenKey) bool { return k.first == level{layer: l, epoch: e} })
 		d.mu.Unlock()
 		d.store.jobs.add(j)
 	})

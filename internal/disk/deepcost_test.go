@@ -10,7 +10,7 @@ import (
 // store, so by no clock.
 func TestDeepCost(t *testing.T) {
 	const dirs, perDir, depth = 20, 120, 100
-	e := newEnv(t, nil, Options{NoCompaction: true, GatherMax: -1, CacheBytes: 1, FilterBytes: 1 << 20})
+	e := newEnv(t, nil, Options{NoCompaction: true, GatherMax: -1, CacheBytes: 1, FilterBytes: 1 << 20, ListingBytes: 1 << 20})
 	names := make([]string, perDir)
 	for i := range names {
 		names[i] = fmt.Sprintf("f%03d", i)
@@ -24,12 +24,28 @@ func TestDeepCost(t *testing.T) {
 	}
 	last := e.deepChain(depth)
 	_, steps := e.counted()
+	var inodes [2]Ino
 	views := []*View{e.view(Ref{}), e.view(Ref{Branch: "deep007"}), e.view(Ref{Branch: last})}
 	for _, v := range views { // what is missed is built
 		if _, err := v.Stat(ctx, "d5/f005", true); err != nil {
 			t.Fatal(err)
 		}
 		e.s.filters.wait()
+		for dir := range inodes {
+			for range 2 { // the second makes a list of what the forks wrote
+				if _, _, err := v.List(ctx, ListOptions{Prefix: fmt.Sprintf("d%d/", dir), Limit: 1}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a, err := v.Stat(ctx, fmt.Sprintf("d%d", dir), true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			inodes[dir] = a.Ino
+		}
+	}
+	if n := e.s.frozen.built.Load(); n != 4 {
+		t.Fatalf("%d lists were made of two directories on two branches", n)
 	}
 	if n := e.s.filters.built.Load(); n != depth {
 		t.Fatalf("%d filters were built for %d layers", n, depth)
@@ -56,6 +72,20 @@ func TestDeepCost(t *testing.T) {
 			l, _, err := v.List(ctx, ListOptions{Prefix: fmt.Sprintf("d%d/", 2+i%(dirs-2)), Limit: 100})
 			if err == nil && len(l) != 100 {
 				err = fmt.Errorf("%d keys", len(l))
+			}
+			return err
+		}, 20},
+		{"list what all wrote", 0, 1.1, 1.3, func(v *View, i int) error {
+			l, more, err := v.List(ctx, ListOptions{Prefix: fmt.Sprintf("d%d/", i%2), Limit: 100})
+			if err == nil && (len(l) != 100 || !more) {
+				err = fmt.Errorf("%d keys", len(l))
+			}
+			return err
+		}, 20},
+		{"read directory that all wrote", 0, 1.1, 1.3, func(v *View, i int) error {
+			l, err := v.ReadDir(ctx, inodes[i%2], "", 100)
+			if err == nil && len(l) != 100 {
+				err = fmt.Errorf("%d entries", len(l))
 			}
 			return err
 		}, 20},

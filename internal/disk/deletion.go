@@ -182,6 +182,7 @@ func (t *txn) deleteBranch(b *branchState) error {
 	t.onCommit(func() {
 		d.mu.Lock()
 		l.hidden, l.branch = true, 0
+		d.thawLocked(func(k frozenKey) bool { return k.first.layer == l.id || k.last == l.id })
 		d.forgetBranchLocked(b)
 		d.mu.Unlock()
 		for _, j := range jobs {

@@ -25,6 +25,7 @@ type Disk struct {
 	nums     map[uint32]*branchState // all
 	points   map[level]*point        // checkpoints, by where they are
 	views    map[Ref]*View
+	frozen   map[frozenKey]*frozenChain
 	quota    Quota
 	usage    Usage // of all layers
 	delegs   map[delegKey]uint64
@@ -43,7 +44,7 @@ type Disk struct {
 // openDisk loads a disk's branches, layers and counters.
 func openDisk(ctx context.Context, s *Store, id ID) (*Disk, error) {
 	d := &Disk{id: id, store: s, branches: map[string]*branchState{}, nums: map[uint32]*branchState{},
-		points: map[level]*point{}, views: map[Ref]*View{}, delegs: map[delegKey]uint64{}, handles: map[handleKey]int{}}
+		points: map[level]*point{}, views: map[Ref]*View{}, frozen: map[frozenKey]*frozenChain{}, delegs: map[delegKey]uint64{}, handles: map[handleKey]int{}}
 	d.committer.init(d)
 	err := s.kv.View(ctx, func(r kv.Reader) error {
 		v, ok, err := r.Get(tableKey(id, tabHeader))

@@ -34,14 +34,18 @@
 //     data id is a part of one file at most, and then no inode names it.
 //   - The row cache is exact (rowcache.go), and a layer's filter never says "not
 //     here" of what a reader's snapshot has (filterset.go).
+//   - What the levels of a chain between the first and the last show together never
+//     changes while a view has them, so lists of it are kept (frozen.go). Rows move
+//     between layers, if at all, from a hidden layer into its only child, in commits
+//     after the one that hid it.
 //   - Nothing is deleted on suspicion: a read error stops the compactor, and counters
 //     of live bytes only choose candidates.
 //
 // # Locks
 //
 // Store.mu and compactor.mu, then Disk.seq, then Disk.mu; below these, and holding
-// nothing else, are the leaf locks: committer.mu, jobRunner.mu, bufferPool.mu, filterSet.mu
-// (then layerFilter.mu) and those of the row cache. Store.mu is held while a disk is opened, created or
+// nothing else, are the leaf locks: committer.mu, jobRunner.mu, bufferPool.mu, frozenSet.mu,
+// filterSet.mu (then layerFilter.mu) and those of the row cache. Store.mu is held while a disk is opened, created or
 // deleted, and compactor.mu for a whole pass, I/O included; Disk.seq while the
 // counter's row moves on. Disk.mu and the leaf locks are never held across I/O.
 package disk

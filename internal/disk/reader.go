@@ -12,6 +12,10 @@ type level struct {
 	layer layer
 	epoch epoch
 	slot  *filterSlot // of what it holds; nil: it has none
+
+	// Of the second level of a view's chain: lists of what it and those up to
+	// the last one show. nil: there are none.
+	frozen *frozenChain
 }
 
 // reader reads versioned rows through a chain of layers: its own first, then
@@ -24,6 +28,7 @@ type reader struct {
 
 	rows    *rowCache             // nil: not used
 	filters *filterSet            // nil: not asked
+	frozen  *frozenSet            // nil: not used
 	at      uint64                // commit that the snapshot holds
 	own     func(key []byte) bool // rows that the transaction has changed itself; may be nil
 
@@ -37,7 +42,7 @@ type reader struct {
 func (r *reader) init(k kv.Reader, id ID, chain []level) {
 	r.count()
 	r.kv, r.disk, r.chain = k, id, chain
-	r.rows, r.filters, r.own, r.at = nil, nil, nil, 0
+	r.rows, r.filters, r.frozen, r.own, r.at = nil, nil, nil, nil, 0
 	if r.lo == nil {
 		buf := make([]byte, 4*384)
 		r.body, r.lo, r.hi, r.row = buf[:0:384], buf[384:384:768], buf[768:768:1152], buf[1152:1152:1536]

@@ -21,32 +21,93 @@ type merged struct {
 }
 
 type mergedLevel struct {
-	it    kv.Iterator
-	rank  int // 0 is the nearest
+	it    kv.Iterator // nil: its rows are in memory
+	rank  int         // 0 is the nearest
+	layer layer
 	head  int // length of the key's part before the body
 	epoch epoch
 	body  []byte // of the level's present row
 	value []byte
+
+	rows    *frozenRows // what the frozen levels show, as one level
+	at, end int         // of rows: the present one, and the end of the range
+}
+
+// take moves a level whose rows are in memory to one of them.
+func (lv *mergedLevel) take(i int) bool {
+	lv.at = i
+	if i >= lv.end {
+		return false
+	}
+	lv.body, lv.value = lv.rows.row(i)
+	return true
 }
 
 // scan returns a walk of bodies in [lo, hi); both begin with the same kind.
-// Layers whose filters say that they have nothing of it are left out.
+// Layers whose filters say that they have nothing of it are left out, and for
+// frozen levels there may be a list in memory.
 func (r *reader) scan(lo, hi []byte) *merged {
-	m := &merged{levels: make([]mergedLevel, 0, 2)}
+	m := &merged{levels: make([]mergedLevel, 0, 3)}
 	h, one := hashNumber(numberOf(lo)), oneNumber(lo, hi)
+	listed := one && r.frozen != nil && lo[0] == kindEntry && r.chain[1].frozen != nil
+	var rows *frozenRows
+	if listed {
+		rows = r.frozen.get(r.chain[1].frozen, Ino(numberOf(lo)))
+	}
+	last := len(r.chain) - 1
 	for i, l := range r.chain {
-		if one && l.slot != nil && r.filters != nil && r.lacks(l.slot, h) {
+		if rows != nil && i > 0 && i < last || one && l.slot != nil && r.filters != nil && r.lacks(l.slot, h) {
 			continue
 		}
-		p := metaHeader(r.disk, l.layer)
-		it := r.kv.Scan(append(p[:len(p):len(p)], lo...), append(p[:len(p):len(p)], hi...))
-		if i < len(r.chain)-1 {
-			it = peek(it)
-		}
-		m.levels = append(m.levels, mergedLevel{it: it, rank: i, head: len(p), epoch: l.epoch})
+		m.levels = append(m.levels, mergedLevel{rank: i, layer: l.layer, epoch: l.epoch})
 	}
+	if listed && rows == nil {
+		rows = m.freeze(r, Ino(numberOf(lo)))
+	}
+	if rows != nil {
+		m.levels = append(m.levels, mergedLevel{rank: 1, rows: rows})
+	}
+	m.open(r, lo, hi)
+	return m
+}
+
+// freeze makes a list of what the frozen levels have of a directory and takes
+// them out of those to be opened, if it is time for that.
+func (m *merged) freeze(r *reader, dir Ino) *frozenRows {
+	from, to := 0, len(m.levels)
+	for from < to && m.levels[from].rank == 0 {
+		from++
+	}
+	for to > from && m.levels[to-1].rank == len(r.chain)-1 {
+		to--
+	}
+	if to-from < minFrozen || !r.frozen.wanted(r.chain[1].frozen, dir) {
+		return nil
+	}
+	rows := r.freeze(dir, m.levels[from:to])
+	if rows != nil {
+		m.levels = append(m.levels[:from], m.levels[to:]...)
+	}
+	return rows
+}
+
+// open places all levels at the first of their rows in [lo, hi).
+func (m *merged) open(r *reader, lo, hi []byte) {
 	for i := range m.levels {
 		lv := &m.levels[i]
+		if lv.rows != nil {
+			lv.end = lv.rows.from(hi)
+			if lv.take(lv.rows.from(lo)) {
+				m.heap = append(m.heap, lv)
+			}
+			continue
+		}
+		p := metaHeader(r.disk, lv.layer)
+		lv.head = len(p)
+		lv.it = r.kv.Scan(append(p[:len(p):len(p)], lo...), append(p[:len(p):len(p)], hi...))
+		if lv.rank < len(r.chain)-1 {
+			lv.it = peek(lv.it)
+		}
 		if m.fetch(lv, lv.it.Next()) {
 			m.heap = append(m.heap, lv)
 		}
@@ -54,7 +115,6 @@ func (r *reader) scan(lo, hi []byte) *merged {
 	for i := len(m.heap)/2 - 1; i >= 0; i-- {
 		m.down(i)
 	}
-	return m
 }
 
 // oneNumber tells whether all bodies in [lo, hi) have the same number.
@@ -119,6 +179,9 @@ func (m *merged) fetch(lv *mergedLevel, ok bool) bool {
 
 // advance moves a level past all versions of its present body.
 func (m *merged) advance(lv *mergedLevel) bool {
+	if lv.rows != nil {
+		return lv.take(lv.at + 1)
+	}
 	ok := lv.it.Next()
 	for steps := 1; ok; steps++ {
 		k := lv.it.Key()
@@ -176,11 +239,15 @@ func (m *merged) next() bool {
 func (m *merged) body() []byte  { return m.heap[0].body }
 func (m *merged) value() []byte { return m.heap[0].value }
 
-// rank tells which layer of the chain the present row is from.
+// rank tells which layer of the chain the present row is from, if there are no
+// lists of frozen levels.
 func (m *merged) rank() int { return m.heap[0].rank }
 
 func (m *merged) close() error {
 	for i := range m.levels {
+		if m.levels[i].it == nil {
+			continue
+		}
 		if err := m.levels[i].it.Close(); err != nil && m.err == nil {
 			m.err = err
 		}

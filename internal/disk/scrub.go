@@ -23,6 +23,11 @@ type Stats struct {
 	FilterSkips  int64 // how often one said "not here", which saved a seek
 	FilterBuilds int64 // filters built after a start or after they were dropped
 	FilterDrops  int64 // filters dropped: their budget was used up, or their layer is gone
+
+	ListingBytes  int64 // that is kept of directories which branches many forks deep list
+	ListingHits   int64 // listings of a directory that used it
+	ListingBuilds int64 // directories that were put there
+	ListingDrops  int64 // directories dropped: the budget was used up, or their branches are gone
 }
 
 // Stats returns the store's counters.
@@ -36,10 +41,17 @@ func (s *Store) Stats() Stats {
 	s.filters.mu.Lock()
 	filters := s.filters.bytes
 	s.filters.mu.Unlock()
-	return Stats{CompactedBytes: s.compacted.Load(), CompactErrors: s.compactErrors.Load(), ScrubErrors: s.scrubErrors.Load(),
+	out := Stats{CompactedBytes: s.compacted.Load(), CompactErrors: s.compactErrors.Load(), ScrubErrors: s.scrubErrors.Load(),
 		ResumedUploads: s.resumed.uploads, ResumedOrphans: s.resumed.orphans, ResumedJobs: s.resumed.jobs, JobsWaiting: waiting,
 		RowCacheCommits: s.rows.commits.Load(), FilterBytes: filters, FilterProbes: s.filters.probes.Load(),
 		FilterSkips: s.filters.skips.Load(), FilterBuilds: s.filters.built.Load(), FilterDrops: s.filters.dropped.Load()}
+	if f := s.frozen; f != nil {
+		f.mu.Lock()
+		out.ListingBytes = f.bytes
+		f.mu.Unlock()
+		out.ListingHits, out.ListingBuilds, out.ListingDrops = f.hits.Load(), f.built.Load(), f.dropped.Load()
+	}
+	return out
 }
 
 const (

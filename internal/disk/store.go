@@ -42,6 +42,11 @@ type Options struct {
 	// hold. 0: a quarter of CacheBytes; negative: there are none.
 	FilterBytes int64
 
+	// ListingBytes bounds the memory for what branches many forks deep show of
+	// directories that are listed again. 0: an eighth of CacheBytes, which the
+	// hot rows then go without; negative: nothing is kept.
+	ListingBytes int64
+
 	// ScrubRate bounds how much the scrubber reads, in bytes a second. 0: 8
 	// MiB; negative: it does not run.
 	ScrubRate int64
@@ -77,6 +82,10 @@ func (o *Options) ensureDefaults() {
 	if o.FilterBytes == 0 {
 		o.FilterBytes = o.CacheBytes / 4
 	}
+	if o.ListingBytes == 0 {
+		o.ListingBytes = o.CacheBytes / 8
+		o.CacheBytes -= o.ListingBytes
+	}
 	if o.ScrubRate == 0 {
 		o.ScrubRate = 8 << 20
 	}
@@ -101,6 +110,7 @@ type Store struct {
 	buffers *bufferPool
 	rows    *rowCache
 	filters *filterSet
+	frozen  *frozenSet    // nil: none
 	ops     atomic.Uint64 // operations that somebody waits for: jobs give way to them
 
 	disks sync.Map   // ID -> *Disk: open ones
@@ -124,6 +134,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{opts: o, kv: o.KV, blob: o.Blob}
 	s.rows = newRowCache(o.CacheBytes)
 	s.filters = newFilterSet(s, o.FilterBytes)
+	s.frozen = newFrozenSet(o.ListingBytes)
 	s.buffers = newBufferPool(o.UploadMemory)
 	s.jobs = newJobRunner(s)
 	s.compact.s = s
@@ -240,6 +251,9 @@ func (s *Store) Delete(ctx context.Context, id ID) error {
 	}
 	s.disks.Delete(id)
 	s.filters.dropDisk(d)
+	d.mu.Lock()
+	d.thawLocked(func(frozenKey) bool { return true })
+	d.mu.Unlock()
 	s.jobs.add(job{kind: jobDisk, disk: id})
 	return nil
 }

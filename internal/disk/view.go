@@ -61,6 +61,7 @@ func (d *Disk) viewLocked(ref Ref) (*View, error) {
 		v.readOnly, v.files = true, p.files
 		v.chain = d.chainLocked(p.at.layer, p.at.epoch)
 	}
+	d.freezeLocked(v.chain)
 	d.views[ref] = v
 	d.hot.Store(ref, v)
 	return v, nil
@@ -74,7 +75,7 @@ func (d *Disk) chainLocked(l layer, e epoch) []level {
 		if s == nil {
 			break
 		}
-		out = append(out, level{l, e, d.slotLocked(s)})
+		out = append(out, level{layer: l, epoch: e, slot: d.slotLocked(s)})
 		l, e = s.parent, s.parentEpoch
 	}
 	return out
@@ -148,6 +149,9 @@ func (v *View) read(ctx context.Context, fn func(r *reader) error) error {
 		defer readers.Put(r)
 		r.init(k, v.disk.id, v.chain)
 		r.at, r.filters = at, v.disk.store.filters
+		if len(v.chain) > 1 && v.chain[1].frozen != nil {
+			r.frozen = v.disk.store.frozen
+		}
 		if !v.readOnly {
 			r.rows = v.disk.store.rows
 		}

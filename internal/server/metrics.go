@@ -84,6 +84,10 @@ func diskFigures() []figure[disk.Stats] {
 		fig("atoll_filter_skips_total", "Questions that saved a seek in the metadata store.", counter, func(v *m) float64 { return float64(v.FilterSkips) }),
 		fig("atoll_filter_builds_total", "Filters built after a start, or after they were dropped.", counter, func(v *m) float64 { return float64(v.FilterBuilds) }),
 		fig("atoll_filter_drops_total", "Filters dropped because their budget was used up or their branch is gone.", counter, func(v *m) float64 { return float64(v.FilterDrops) }),
+		fig("atoll_listing_cache_bytes", "Memory for what branches many forks deep show of directories that are listed again, in bytes.", gauge, func(v *m) float64 { return float64(v.ListingBytes) }),
+		fig("atoll_listing_cache_hits_total", "Listings of a directory that used it.", counter, func(v *m) float64 { return float64(v.ListingHits) }),
+		fig("atoll_listing_cache_builds_total", "Directories that were put there.", counter, func(v *m) float64 { return float64(v.ListingBuilds) }),
+		fig("atoll_listing_cache_drops_total", "Directories dropped because the memory was used up or their branches are gone.", counter, func(v *m) float64 { return float64(v.ListingDrops) }),
 	}
 }
 
