@@ -115,7 +115,7 @@ func (c *powerCut) check(percent int) {
 		return
 	}
 	e := &env{t: t, fs: clone, bo: c.bo,
-		opts: Options{NoCompaction: true, GatherMax: -1, FilterBytes: int64(c.cuts%3) * 600, ListingBytes: int64(c.cuts%2) * 5000}}
+		opts: Options{NoCompaction: true, GatherMax: -1, FilterBytes: int64(c.cuts%3) * 600, ListingBytes: int64(c.cuts%2) * 5000, listAll: true}}
 	e.bo.FS = e.fs
 	e.open()
 	got := worldOf(t, e)

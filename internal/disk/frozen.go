@@ -61,7 +61,7 @@ type frozenRows struct {
 const (
 	maxFrozenRows  = 4096
 	maxFrozenBytes = 256 << 10
-	minFrozen      = 2   // levels with rows of a directory that make a list worth it
+	minFrozen      = 2   // levels with rows of it that make a list worth it
 	frozenOverhead = 256 // bytes a directory takes beside its rows, about
 )
 
@@ -102,6 +102,8 @@ func (f *frozenRows) add(body, value []byte, limit int64) bool {
 // the longest time go first.
 type frozenSet struct {
 	budget int64
+	least  int  // frozen levels that a list is made of
+	eager  bool // the first listing makes it
 
 	mu    sync.Mutex
 	bytes int64
@@ -110,12 +112,17 @@ type frozenSet struct {
 	hits, built, dropped atomic.Int64
 }
 
-// newFrozenSet returns nil if there is no budget.
-func newFrozenSet(budget int64) *frozenSet {
+// newFrozenSet returns nil if there is no budget. With all, a list is made
+// wherever there can be one.
+func newFrozenSet(budget int64, all bool) *frozenSet {
 	if budget <= 0 {
 		return nil
 	}
-	return &frozenSet{budget: budget, used: list.New()}
+	s := &frozenSet{budget: budget, least: minFrozen, eager: all, used: list.New()}
+	if all {
+		s.least = 1
+	}
+	return s
 }
 
 // limit is what one list may take.
@@ -148,8 +155,9 @@ func (s *frozenSet) wanted(c *frozenChain, dir Ino) bool {
 		d.place = s.used.PushFront(d)
 		c.dirs[dir] = d
 		s.bytes += d.size
+		d.building = s.eager
 		s.keepBudget()
-		return false
+		return s.eager
 	}
 	s.used.MoveToFront(d.place)
 	if d.wide || d.building {
@@ -210,7 +218,7 @@ func (s *frozenSet) end(c *frozenChain) {
 // levels for one to save something. The caller holds Disk.mu.
 func (d *Disk) freezeLocked(chain []level) {
 	n := len(chain)
-	if d.store.frozen == nil || n < minFrozen+2 {
+	if s := d.store.frozen; s == nil || n < s.least+2 {
 		return
 	}
 	for _, l := range [...]level{chain[1], chain[n-1]} {

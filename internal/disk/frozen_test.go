@@ -60,7 +60,7 @@ func (e *env) checkLists(v *View, o ListOptions) {
 func TestFrozenListings(t *testing.T) {
 	for name, budget := range map[string]int64{"ample": 1 << 20, "tiny": 6 << 10} {
 		t.Run(name, func(t *testing.T) {
-			e := newEnv(t, nil, Options{NoCompaction: true, GatherMax: -1, ListingBytes: budget})
+			e := newEnv(t, nil, Options{NoCompaction: true, GatherMax: -1, ListingBytes: budget, listAll: name == "tiny"})
 			rng := rand.New(rand.NewPCG(5, 6))
 			d := e.root().disk
 			change := func(v *View) {

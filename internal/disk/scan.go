@@ -81,7 +81,7 @@ func (m *merged) freeze(r *reader, dir Ino) *frozenRows {
 	for to > from && m.levels[to-1].rank == len(r.chain)-1 {
 		to--
 	}
-	if to-from < minFrozen || !r.frozen.wanted(r.chain[1].frozen, dir) {
+	if to-from < r.frozen.least || !r.frozen.wanted(r.chain[1].frozen, dir) {
 		return nil
 	}
 	rows := r.freeze(dir, m.levels[from:to])

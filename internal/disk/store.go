@@ -51,7 +51,8 @@ type Options struct {
 	// MiB; negative: it does not run.
 	ScrubRate int64
 
-	turnSteps int // of a job, before others have their turn. 0: defaultTurn
+	listAll   bool // in tests: what ListingBytes is for is kept at once, of single layers too
+	turnSteps int  // of a job, before others have their turn. 0: defaultTurn
 
 	// NoCompaction leaves compaction to calls of Compact.
 	NoCompaction bool
@@ -134,7 +135,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{opts: o, kv: o.KV, blob: o.Blob}
 	s.rows = newRowCache(o.CacheBytes)
 	s.filters = newFilterSet(s, o.FilterBytes)
-	s.frozen = newFrozenSet(o.ListingBytes)
+	s.frozen = newFrozenSet(o.ListingBytes, o.listAll)
 	s.buffers = newBufferPool(o.UploadMemory)
 	s.jobs = newJobRunner(s)
 	s.compact.s = s
