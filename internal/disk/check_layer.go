@@ -151,7 +151,7 @@ func (c *layerCheck) oldest(r kv.Reader) {
 
 // changeNoted checks that the change index has a row that settling would need.
 func (c *layerCheck) changeNoted(r kv.Reader, body []byte, e epoch) {
-	if c.l.parent == 0 && (len(c.l.pins) == 0 || c.l.pins[0] >= e) || c.d.removing[c.l.id] {
+	if e == 1 || c.l.parent == 0 && (len(c.l.pins) == 0 || c.l.pins[0] >= e) || c.d.removing[c.l.id] {
 		return
 	}
 	_, ok, err := r.Get(append(layerEpochKey(c.d.id, tabChange, c.l.id, e), body...))

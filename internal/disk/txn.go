@@ -214,9 +214,10 @@ func (t *txn) parentHas(body []byte) (bool, error) {
 }
 
 // noteChange writes the change index: which rows an epoch changed, for diff and
-// for settling when a pin goes.
+// for settling and trimming, which ask what changed after a pin. Before a layer's
+// first epoch there is none.
 func (t *txn) noteChange(body []byte) error {
-	if t.lay.parent == 0 && len(t.lay.pins) == 0 {
+	if t.lay.epoch == 1 || t.lay.parent == 0 && len(t.lay.pins) == 0 {
 		return nil
 	}
 	k := append(layerEpochKey(t.disk, tabChange, t.lay.id, t.lay.epoch), body...)
