@@ -12,9 +12,11 @@ import (
 
 // deletion measures how long the deletion of a branch takes, and what giving
 // back its space costs the foreground: operations a second of readers and
-// writers on the fresh disk, without and with it, by turns.
+// writers on the fresh disk beside it, against the mean of those before and
+// after, so that a machine that others use more and more does not count.
 func (b *bench) deletion(ctx context.Context) error {
-	for round := range 3 {
+	const rounds = 3
+	for round := range rounds {
 		name := fmt.Sprintf("victim%d", round)
 		if err := b.makeVictim(ctx, name); err != nil {
 			return err
@@ -29,7 +31,7 @@ func (b *bench) deletion(ctx context.Context) error {
 		used := b.tree.Usage().Bytes
 		var took time.Duration
 		start := time.Now()
-		during, cpuDuring, err := b.load(ctx, round+3, func() error {
+		during, cpuDuring, err := b.load(ctx, round+rounds, func() error {
 			t := time.Now()
 			err := b.tree.DeleteBranch(ctx, name, disk.DeleteOptions{})
 			took = time.Since(t)
@@ -42,9 +44,15 @@ func (b *bench) deletion(ctx context.Context) error {
 		if err := b.disks.Wait(ctx); err != nil {
 			return err
 		}
-		fmt.Fprintf(b.out, "%-34s %.2f ms; %.0f operations a second before, %.0f beside it (%+.1f%%); %.1f and %.1f us CPU each (%+.1f%%); %d of %d MiB back under load, all %.1f s after\n",
-			"delete a branch", float64(took)/1e6, before, during, (during/before-1)*100,
-			us(cpuBefore), us(cpuDuring), (ratio(cpuDuring, cpuBefore)-1)*100, freed>>20, (used-b.tree.Usage().Bytes)>>20, time.Since(start).Seconds())
+		back, all := used-b.tree.Usage().Bytes, time.Since(start)
+		after, cpuAfter, err := b.load(ctx, round+2*rounds, nil)
+		if err != nil {
+			return err
+		}
+		without, cpuWithout := (before+after)/2, (cpuBefore+cpuAfter)/2
+		fmt.Fprintf(b.out, "%-34s %.2f ms; operations a second %.0f before, %.0f beside it, %.0f after (%+.1f%%); CPU each %.1f, %.1f, %.1f us (%+.1f%%); %d of %d MiB back under load, all %.1f s after\n",
+			"delete a branch", float64(took)/1e6, before, during, after, (during/without-1)*100,
+			us(cpuBefore), us(cpuDuring), us(cpuAfter), (ratio(cpuDuring, cpuWithout)-1)*100, freed>>20, back>>20, all.Seconds())
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ const (
 	// takes a twentieth of the committer's time and of the processor's; but at
 	// most maxRest: a step may take long because the machine is busy.
 	restFactor = 19
-	maxRest    = 50 * time.Millisecond
+	maxRest    = 500 * time.Millisecond
 	// busyFor is how long after the last foreground operation jobs hold back.
 	busyFor = 100 * time.Millisecond
 	// tightRoom is the free space, in bytes beyond the reserve, below which
