@@ -439,7 +439,7 @@ func (m *machine) hold() {
 func TestModel(t *testing.T) {
 	set := map[string]string{"rapid.steps": "60", "rapid.nofailfile": "true"}
 	if flag.Lookup("rapid.checks").Value.String() == "100" { // not asked for
-		set["rapid.checks"] = "50"
+		set["rapid.checks"] = "35"
 	}
 	for name, value := range set {
 		if err := flag.Set(name, value); err != nil {
