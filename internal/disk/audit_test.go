@@ -69,6 +69,12 @@ func (a *auditor) idle() error {
 		if l.hidden && len(l.pins) == 0 {
 			return fmt.Errorf("layer %d is hidden, has no pins and is still there", l.id)
 		}
+		if n, err := a.d.soleChild(a.r, a.d.layers[l.id]); n != nil || err != nil {
+			pays, err := a.d.unitePays(ctx, a.d.layers[l.id])
+			if err != nil || pays {
+				return fmt.Errorf("layer %d is hidden, has one child, layer %d, and was not merged with it: %v", l.id, n.id, err)
+			}
+		}
 	}
 	return nil
 }

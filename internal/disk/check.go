@@ -212,11 +212,12 @@ type diskCheck struct {
 	disk *Disk // not open: layers only
 
 	branches map[uint32]*branchState
-	settling map[layer]bool  // a job will drop versions and extents
-	removing map[layer]bool  // a job will drop everything
-	queued   map[layer]bool  // a job will free or trim it
-	emptying map[uint32]bool // branches whose checkpoints a job will drop
-	old      bool            // the rows are of format 1: its upgrade is yet to come
+	settling map[layer]bool   // a job will drop versions and extents
+	removing map[layer]bool   // a job will drop everything
+	queued   map[layer]bool   // a job will free, trim or merge it
+	owners   map[layer][]byte // kinds of its pins' owners
+	emptying map[uint32]bool  // branches whose checkpoints a job will drop
+	old      bool             // the rows are of format 1: its upgrade is yet to come
 	counter  uint64
 	top      uint64 // largest id in use
 	damaged  bool   // some row could not be understood
@@ -235,7 +236,7 @@ type diskCheck struct {
 
 func newDiskCheck(c *checker, id ID) *diskCheck {
 	d := &diskCheck{c: c, id: id, branches: map[uint32]*branchState{}, settling: map[layer]bool{}, removing: map[layer]bool{},
-		emptying: map[uint32]bool{}, queued: map[layer]bool{}, inline: map[layer]int64{}, kept: map[layer]int64{}, stored: map[layer]int64{},
+		emptying: map[uint32]bool{}, queued: map[layer]bool{}, owners: map[layer][]byte{}, inline: map[layer]int64{}, kept: map[layer]int64{}, stored: map[layer]int64{},
 		files: map[level]int64{}, noted: map[level]int64{}}
 	d.disk = &Disk{id: id, layers: map[layer]*layerState{}, points: map[level]*point{}}
 	return d

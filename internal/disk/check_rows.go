@@ -106,6 +106,7 @@ func (d *diskCheck) loadHistory() {
 		if l := d.disk.layers[n]; l != nil {
 			l.addPin(e)
 		}
+		d.owners[n] = append(d.owners[n], k[8])
 		d.checkPin(n, e, k[8], k[9:])
 		return nil
 	})

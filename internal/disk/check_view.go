@@ -15,13 +15,19 @@ func (d *diskCheck) walkViews() {
 		if !l.hidden {
 			d.walkOnce(level{layer: id, epoch: l.epoch}, true)
 		}
-		if d.removing[id] {
+		if d.removing[id] || d.merging(l) {
 			continue
 		}
 		for _, e := range l.pins {
 			d.walkOnce(level{layer: id, epoch: e}, false)
 		}
 	}
+}
+
+// merging tells whether a layer's rows may be on their way into its only
+// child: what it shows is what the child shows of it.
+func (d *diskCheck) merging(l *layerState) bool {
+	return l.hidden && d.queued[l.id] && string(d.owners[l.id]) == string(pinChild)
 }
 
 // walkOnce walks a view unless it shows what one shows that was walked

@@ -104,14 +104,15 @@ func (t *txn) unpin(l layer, e epoch, kind byte, owner []byte) error {
 	if err := t.tx.Delete(pinKey(d.id, l, e, kind, owner)); err != nil {
 		return err
 	}
-	lo := layerEpochKey(d.id, tabPin, l, e)
-	_, _, still, err := t.tx.First(lo, afterPrefix(lo))
-	if err != nil || still {
-		return err
-	}
 	d.mu.Lock()
 	s := d.layers[l]
 	d.mu.Unlock()
+	lo := layerEpochKey(d.id, tabPin, l, e)
+	_, _, still, err := t.tx.First(lo, afterPrefix(lo))
+	if err != nil || still {
+		t.onCommit(func() { d.settled(s) }) // one child may be left
+		return err
+	}
 	j := job{kind: jobSettle, disk: d.id, layer: l, epoch: e}
 	if err := t.tx.Set(j.key(), row(0)); err != nil {
 		return err

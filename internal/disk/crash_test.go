@@ -117,6 +117,12 @@ func (c *powerCut) check(percent int) {
 	e := &env{t: t, fs: clone, bo: c.bo,
 		opts: Options{NoCompaction: true, GatherMax: -1, FilterBytes: int64(c.cuts%3) * 600, ListingBytes: int64(c.cuts%2) * 5000, listAll: true}}
 	e.bo.FS = e.fs
+	if c.fsck { // as it is, jobs half done
+		if _, found := e.check(false, nil); len(found) > 0 {
+			t.Errorf("check before the start: %v", found)
+			return
+		}
+	}
 	e.open()
 	got := worldOf(t, e)
 	next := c.acked

@@ -63,6 +63,7 @@ func (d *Disk) Diff(ctx context.Context, a, b Ref, o DiffOptions) (changes []Cha
 	if o.Limit <= 0 {
 		o.Limit = DefaultDiff
 	}
+	ca, cb := va.levels(), vb.levels()
 	err = d.store.kv.View(ctx, func(r kv.Reader) error {
 		for _, v := range []*View{va, vb} {
 			if v.gone.Load() {
@@ -70,8 +71,8 @@ func (d *Disk) Diff(ctx context.Context, a, b Ref, o DiffOptions) (changes []Cha
 			}
 		}
 		f := differ{o: &o}
-		f.side[0].init(r, d.id, va.chain)
-		f.side[1].init(r, d.id, vb.chain)
+		f.side[0].init(r, d.id, ca)
+		f.side[1].init(r, d.id, cb)
 		if err := f.run(); err != nil {
 			return err
 		}

@@ -25,7 +25,8 @@
 //     the compactor changes too, and the counter of ids. What Disk keeps in memory
 //     (layers, usage, delegations) follows a commit; it never runs ahead of one.
 //   - A name is a file or a directory, never both; attributes stand in one row.
-//   - No row changes in an epoch that a checkpoint or a child layer has pinned.
+//   - What a pinned epoch of a layer shows does not change. Rows of a hidden layer
+//     move into its only child (unite.go), where they show the same.
 //   - A checkpoint is one branch's: the one whose spans have its layer and epoch. A
 //     rollback or promotion gives a branch another head layer; views of the old one
 //     are gone before anybody sees the new one.

@@ -130,7 +130,7 @@ func TestFilterNoStaleRead(t *testing.T) {
 		})
 	}
 	running(&readers, func() {
-		for _, l := range v.chain {
+		for _, l := range v.levels() {
 			e.s.filters.drop(l.slot)
 		}
 		e.s.filters.wait()

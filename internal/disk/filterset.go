@@ -31,6 +31,10 @@ type filterSlot struct {
 	rows   atomic.Int64 // hashes that the last one held
 	tooBig atomic.Bool  // more than the budget has room for
 	queued atomic.Bool  // to be built
+
+	// look is how many rows the layer gets before its parent's size is compared
+	// with its own again; 0: it is not to be.
+	look atomic.Int64
 }
 
 // filterSet holds the filters of all layers within a budget, and builds those
@@ -292,6 +296,9 @@ func (g *group) noteFilter(key []byte) {
 	}
 	if g.slot == nil {
 		return
+	}
+	if g.slot.look.Load() > 0 && g.slot.look.Add(-1) == 0 {
+		g.d.lookAgain(l)
 	}
 	if f := g.slot.filter.Load(); f != nil {
 		g.d.store.filters.addRow(g.slot, f, key[kindPos:len(key)-versionSz])

@@ -19,7 +19,7 @@ type jobKind byte
 const (
 	jobReap   jobKind = 'r' // free contents that lost their name: the disk's reap rows
 	jobSettle jobKind = 's' // free what only a pin kept that is gone
-	jobLayer  jobKind = 'l' // remove a layer without branch, pins and children; trim one without branch
+	jobLayer  jobKind = 'l' // remove a layer without branch, pins and children; trim one without branch, or merge it into its child
 	jobBranch jobKind = 'b' // remove the checkpoints of a deleted branch; its number stands for the layer
 	jobDisk   jobKind = 'd' // remove a deleted disk
 

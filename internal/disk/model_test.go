@@ -450,7 +450,8 @@ func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		opts := Options{NoCompaction: true, GatherMax: -1, InlineMax: rapid.SampledFrom([]int{0, 64, -1}).Draw(rt, "inline"),
 			turnSteps: rapid.SampledFrom([]int{0, 1}).Draw(rt, "turn"), FilterBytes: rapid.SampledFrom([]int64{0, 800, 2000, -1}).Draw(rt, "filters"),
-			ListingBytes: rapid.SampledFrom([]int64{0, 5000, -1}).Draw(rt, "listings"), listAll: true}
+			ListingBytes: rapid.SampledFrom([]int64{0, 5000, -1}).Draw(rt, "listings"), listAll: true,
+			uniteRows: rapid.SampledFrom([]int{0, 1}).Draw(rt, "merged at once")}
 		e := newEnvOn(rt, crashfs.New(), opts)
 		defer e.close()
 		e.root()

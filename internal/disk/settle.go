@@ -59,7 +59,7 @@ func (t *txn) trimIndex(l *layerState, j job) error {
 	if l.parent != 0 {
 		return nil
 	}
-	it := t.tx.Scan(t.settleJobs(l.id))
+	it := t.tx.Scan(settleJobs(t.disk, l.id))
 	defer it.Close()
 	for ok := it.Next(); ok; ok = it.Next() {
 		if !bytes.Equal(it.Key(), j.key()) {
@@ -69,17 +69,12 @@ func (t *txn) trimIndex(l *layerState, j job) error {
 	if err := it.Err(); err != nil {
 		return err
 	}
-	lo := layerKey(t.disk, tabChange, l.id)
-	hi := afterPrefix(lo)
-	if len(l.pins) > 0 {
-		hi = layerEpochKey(t.disk, tabChange, l.id, l.pins[0]+1)
-	}
-	return t.tx.DeleteRange(lo, hi)
+	return t.dropRootIndex(l)
 }
 
 // settleJobs is the range of a layer's rows of settle jobs.
-func (t *txn) settleJobs(l layer) (lo, hi []byte) {
-	lo = append(tableKey(t.disk, tabJob), byte(jobSettle))
+func settleJobs(id ID, l layer) (lo, hi []byte) {
+	lo = append(tableKey(id, tabJob), byte(jobSettle))
 	lo = binary.BigEndian.AppendUint32(lo, uint32(l))
 	return lo, afterPrefix(lo)
 }
@@ -312,7 +307,14 @@ func (d *Disk) removeLayer(ctx context.Context, j job) error {
 	trim := needed && l.hidden
 	d.mu.Unlock()
 	if trim { // its children go first; then the job is queued again
-		return d.trimLayer(ctx, l)
+		from := d.store.jobs.pace.next[j]
+		if from == nil {
+			trimmed, err := d.trimLayer(ctx, l)
+			if err != nil || !trimmed {
+				return err
+			}
+		}
+		return d.unite(ctx, j, l, from)
 	}
 	if needed {
 		return nil

@@ -53,6 +53,7 @@ type Options struct {
 
 	listAll   bool // in tests: what ListingBytes is for is kept at once, of single layers too
 	turnSteps int  // of a job, before others have their turn. 0: defaultTurn
+	uniteRows int  // a hidden layer with as many is merged into its child at once. 0: uniteRows
 
 	// NoCompaction leaves compaction to calls of Compact.
 	NoCompaction bool
@@ -92,6 +93,9 @@ func (o *Options) ensureDefaults() {
 	}
 	if o.UploadMemory == 0 {
 		o.UploadMemory = DefaultUploadMemory
+	}
+	if o.uniteRows == 0 {
+		o.uniteRows = uniteRows
 	}
 	if o.turnSteps == 0 {
 		o.turnSteps = defaultTurn

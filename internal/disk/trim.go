@@ -10,29 +10,30 @@ import (
 // its newest pin, as if the layer had never gone on from there.
 
 // trimLayer trims a hidden layer with pins. The job's row stays until the
-// last pin is gone and the layer with it.
-func (d *Disk) trimLayer(ctx context.Context, l *layerState) error {
+// layer is gone: merged into its last child, or without pins. trimmed is false
+// if something is to be settled before.
+func (d *Disk) trimLayer(ctx context.Context, l *layerState) (trimmed bool, err error) {
 	d.mu.Lock()
 	newest, last := l.newestPin(), l.epoch
 	d.mu.Unlock()
 	// What pins kept that are gone is settled before: then an extent on the
 	// dead list is as old as a pin, and its row in sight of one.
 	waits := false
-	err := d.exclusive(ctx, func(t *txn) error {
-		lo, hi := t.settleJobs(l.id)
+	err = d.exclusive(ctx, func(t *txn) error {
+		lo, hi := settleJobs(d.id, l.id)
 		_, _, ok, err := t.tx.First(lo, hi)
 		waits = ok
 		return err
 	})
 	if err != nil || waits {
-		return err // the last of them queues this job again
+		return false, err // the last of them queues this job again
 	}
 	lo := layerEpochKey(d.id, tabChange, l.id, newest+1)
 	hi := layerEpochKey(d.id, tabChange, l.id, last+1)
 	for {
 		keys, _, err := d.firstRows(ctx, lo, hi, stepRows)
 		if err != nil || len(keys) == 0 {
-			return err
+			return err == nil, err
 		}
 		err = d.step(ctx, l.id, func(t *txn) error {
 			for _, k := range keys {
@@ -47,9 +48,20 @@ func (d *Disk) trimLayer(ctx context.Context, l *layerState) error {
 			return nil
 		})
 		if err != nil {
-			return err
+			return false, err
 		}
 	}
+}
+
+// dropRootIndex removes the changes up to a root layer's oldest pin from its
+// index.
+func (t *txn) dropRootIndex(l *layerState) error {
+	lo := layerKey(t.disk, tabChange, l.id)
+	hi := afterPrefix(lo)
+	if len(l.pins) > 0 {
+		hi = layerEpochKey(t.disk, tabChange, l.id, l.pins[0]+1)
+	}
+	return t.tx.DeleteRange(lo, hi)
 }
 
 // trimRow removes the versions of a row that are newer than the pin that was

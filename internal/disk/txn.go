@@ -41,7 +41,7 @@ func (t *txn) begin(v *View) error {
 		return v.ended("update")
 	}
 	t.v, t.lay = v, v.head
-	t.init(t.tx, t.g.d.id, v.chain)
+	t.init(t.tx, t.g.d.id, v.levels())
 	t.rows, t.filters, t.at, t.own = t.g.d.store.rows, t.g.d.store.filters, t.g.at, t.g.own
 	return t.checkLayer()
 }

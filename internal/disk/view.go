@@ -2,6 +2,7 @@ package disk
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 
 	"atoll/internal/errs"
@@ -15,8 +16,8 @@ type View struct {
 	disk     *Disk
 	name     atomic.Pointer[Ref] // changes when the branch or checkpoint is renamed
 	branch   uint32
-	head     *layerState // of a branch: the layer that is written
-	chain    []level
+	head     *layerState             // of a branch: the layer that is written
+	chain    atomic.Pointer[[]level] // shorter when a layer was merged into another
 	readOnly bool
 	files    int64 // of a checkpoint: how many it has
 	gone     atomic.Bool
@@ -52,14 +53,14 @@ func (d *Disk) viewLocked(ref Ref) (*View, error) {
 	v.name.Store(&ref)
 	if ref.Checkpoint == "" {
 		v.head = d.layers[b.layer]
-		v.chain = d.chainLocked(b.layer, maxEpoch)
+		v.setChain(d.chainLocked(b.layer, maxEpoch))
 	} else {
 		p := b.by[ref.Checkpoint]
 		if p == nil {
 			return nil, errs.New("open", ref.String(), errs.NoView, "the disk has no such checkpoint")
 		}
 		v.readOnly, v.files = true, p.files
-		v.chain = d.chainLocked(p.at.layer, p.at.epoch)
+		v.setChain(d.chainLocked(p.at.layer, p.at.epoch))
 	}
 	d.freezeLocked(v.chain)
 	d.views[ref] = v
@@ -79,6 +80,20 @@ func (d *Disk) chainLocked(l layer, e epoch) []level {
 		l, e = s.parent, s.parentEpoch
 	}
 	return out
+}
+
+// levels returns the layers that the view shows, its own first. Who reads a
+// snapshot asks before it is taken: what a merge has moved by then is in it.
+func (v *View) levels() []level { return *v.chain.Load() }
+
+func (v *View) setChain(c []level) { v.chain.Store(&c) }
+
+// shortenLocked leaves a layer out that is gone.
+func (v *View) shortenLocked(gone layer) {
+	c := v.levels()
+	if i := slices.IndexFunc(c, func(l level) bool { return l.layer == gone }); i >= 0 {
+		v.setChain(slices.Delete(slices.Clone(c), i, i+1))
+	}
 }
 
 // dropViewLocked forgets a view and makes work through it fail; moved tells
@@ -139,6 +154,7 @@ func (v *View) read(ctx context.Context, fn func(r *reader) error) error {
 	}
 	v.disk.store.ops.Add(1)
 	at := v.disk.store.rows.commits.Load()
+	chain := v.levels()
 	return v.disk.store.kv.View(ctx, func(k kv.Reader) error {
 		// Again, now that there is a snapshot: what was there when it was
 		// taken is whole in it.
@@ -147,7 +163,7 @@ func (v *View) read(ctx context.Context, fn func(r *reader) error) error {
 		}
 		r := readers.Get().(*reader)
 		defer readers.Put(r)
-		r.init(k, v.disk.id, v.chain)
+		r.init(k, v.disk.id, chain)
 		r.at, r.filters = at, v.disk.store.filters
 		if len(v.chain) > 1 && v.chain[1].frozen != nil {
 			r.frozen = v.disk.store.frozen
