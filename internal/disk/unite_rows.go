@@ -122,6 +122,11 @@ func (m *mover) contents(data DataID, from *uint32, named, live bool) (whole boo
 			return false, err
 		}
 	}
+	if table && !named { // the job that frees the parts asks the table for them
+		if _, named, err = m.tx.Get(reapKey(m.disk, m.lay.id, data)); err != nil {
+			return false, err
+		}
+	}
 	for _, b := range bodies {
 		if n := chunkNumber(b); !table && n >= partTable || !table && !m.room() {
 			*from = n
