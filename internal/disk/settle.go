@@ -215,6 +215,13 @@ func (t *txn) settleRow(body []byte) (whole bool, err error) {
 			return false, err
 		}
 	}
+	for i := 1; i < len(kept); i++ { // what stood between two whiteouts is gone
+		if kept[i-1].whiteout && kept[i].whiteout {
+			if err := t.dropOld(body, kept[i-1].epoch); err != nil {
+				return false, err
+			}
+		}
+	}
 	if n := len(kept); n > 0 && kept[n-1].whiteout {
 		show, err := t.parentHas(body)
 		if err != nil || show {

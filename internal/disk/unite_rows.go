@@ -274,9 +274,6 @@ func (m *mover) place(body, value []byte, vs []rowVersion, inline int) ([]rowVer
 	if err := m.tx.Set(m.keyIn(m.lay.id, body, 1), value); err != nil {
 		return nil, err
 	}
-	if err := m.tx.Set(append(layerEpochKey(m.disk, tabChange, m.lay.id, 1), body...), []byte{tagRow}); err != nil {
-		return nil, err
-	}
 	m.addUsage(m.lay.id, int64(inline), 0)
 	if len(vs) > 0 {
 		m.addRetained(int64(inline))

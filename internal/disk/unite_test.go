@@ -9,15 +9,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-func must(t tester, errs ...error) {
-	t.Helper()
-	for _, err := range errs {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // rollBack rolls the root branch back and deletes what is left behind.
 func rollBack(t tester, d *Disk, point string) {
 	t.Helper()
@@ -48,7 +39,8 @@ func TestReplacedAfterRollback(t *testing.T) {
 	fill(2)
 	_, err := e.root().Remove(ctx, "d/f1", RemoveOptions{})
 	must(t, err)
-	must(t, d.Checkpoint(ctx, "", "after"), d.DeleteCheckpoint(ctx, "", "base", DeleteOptions{}))
+	must(t, d.Checkpoint(ctx, "", "after"))
+	must(t, d.DeleteCheckpoint(ctx, "", "base", DeleteOptions{}))
 	held := e.view(Ref{Checkpoint: "before"})
 	e.audit(t, testDisk)
 	for _, v := range []*View{e.root(), held} {

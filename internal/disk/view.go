@@ -62,7 +62,7 @@ func (d *Disk) viewLocked(ref Ref) (*View, error) {
 		v.readOnly, v.files = true, p.files
 		v.setChain(d.chainLocked(p.at.layer, p.at.epoch))
 	}
-	d.freezeLocked(v.chain)
+	d.freezeLocked(v.levels())
 	d.views[ref] = v
 	d.hot.Store(ref, v)
 	return v, nil
@@ -92,7 +92,12 @@ func (v *View) setChain(c []level) { v.chain.Store(&c) }
 func (v *View) shortenLocked(gone layer) {
 	c := v.levels()
 	if i := slices.IndexFunc(c, func(l level) bool { return l.layer == gone }); i >= 0 {
-		v.setChain(slices.Delete(slices.Clone(c), i, i+1))
+		c = slices.Delete(slices.Clone(c), i, i+1)
+		for i := range c {
+			c[i].frozen = nil
+		}
+		v.disk.freezeLocked(c)
+		v.setChain(c)
 	}
 }
 
@@ -165,7 +170,7 @@ func (v *View) read(ctx context.Context, fn func(r *reader) error) error {
 		defer readers.Put(r)
 		r.init(k, v.disk.id, chain)
 		r.at, r.filters = at, v.disk.store.filters
-		if len(v.chain) > 1 && v.chain[1].frozen != nil {
+		if len(chain) > 1 && chain[1].frozen != nil {
 			r.frozen = v.disk.store.frozen
 		}
 		if !v.readOnly {
