@@ -120,10 +120,21 @@ func TestKilledCopy(t *testing.T) {
 	killed := func(args ...string) {
 		t.Helper()
 		c := x.cmd(args...)
-		kill := func() { _ = c.Process.Kill() } // it may have ended, which the exit code tells
+		started := make(chan struct{})
+		kill := func() {
+			<-started
+			_ = c.Process.Kill() // it may have ended, which the exit code tells
+		}
 		b.end.Store(&kill)
-		if out, err := c.CombinedOutput(); c.ProcessState.ExitCode() != -1 {
-			t.Fatalf("%v was not killed: %v\n%s", args, err, out)
+		var out bytes.Buffer
+		c.Stdout, c.Stderr = &out, &out
+		err := c.Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		close(started)
+		if err = c.Wait(); c.ProcessState.ExitCode() != -1 {
+			t.Fatalf("%v was not killed: %v\n%s", args, err, out.Bytes())
 		}
 	}
 	again := func(args ...string) {
