@@ -2,7 +2,6 @@ package disk
 
 import (
 	"context"
-	"io"
 	"slices"
 
 	"atoll/internal/blob"
@@ -43,26 +42,18 @@ func (v *View) mergeTail(ctx context.Context, ino Ino, off int64) error {
 	if len(tail) < 2 || o.Attr.Size < whole.Off+whole.Len {
 		return v.rewriteChunk(ctx, ino, off)
 	}
-	buf := make([]byte, whole.Len)
-	if _, err := o.ReadAt(buf, whole.Off); err != nil && err != io.EOF {
-		return err
-	}
-	id, err := v.disk.newIDs(ctx, 1)
-	if err != nil {
-		return err
-	}
-	loc, err := v.disk.store.blob.Append(blob.Owner{Disk: uint64(v.disk.id), Extent: id}, buf)
+	x, err := v.copyRange(ctx, o, whole)
 	if err != nil {
 		return err
 	}
 	used := false
-	err = v.disk.submit(ctx, &op{v: v, locs: []blob.Loc{loc}, alone: true, fn: func(t *txn) (err error) {
-		used, err = t.mergeRefs(ino, off, tail, upExtent{id, loc})
+	err = v.disk.submit(ctx, &op{v: v, locs: []blob.Loc{x.loc}, alone: true, fn: func(t *txn) (err error) {
+		used, err = t.mergeRefs(ino, off, tail, x)
 		return err
 	}})
-	v.disk.store.blob.Settle(loc)
+	v.disk.store.blob.Settle(x.loc)
 	if err != nil || !used {
-		v.disk.store.blob.AddDead(loc)
+		v.disk.store.blob.AddDead(x.loc)
 	}
 	return err
 }

@@ -245,26 +245,32 @@ func (v *View) rewriteChunk(ctx context.Context, ino Ino, off int64) error {
 		}
 	}()
 	for _, run := range o.runs() {
-		buf := make([]byte, run.Len)
-		if _, err := o.ReadAt(buf, run.Off); err != nil && err != io.EOF {
-			return err
-		}
-		id, err := v.disk.newIDs(ctx, 1)
+		x, err := v.copyRange(ctx, o, run)
 		if err != nil {
 			return err
 		}
-		loc, err := v.disk.store.blob.Append(blob.Owner{Disk: uint64(v.disk.id), Extent: id}, buf)
-		if err != nil {
-			return err
-		}
-		locs = append(locs, loc)
-		exts = append(exts, upExtent{id, loc})
-		c.refs = append(c.refs, extentRef{off: uint32(run.Off - base), len: uint32(run.Len), id: id})
+		locs = append(locs, x.loc)
+		exts = append(exts, x)
+		c.refs = append(c.refs, extentRef{off: uint32(run.Off - base), len: uint32(run.Len), id: x.id})
 	}
 	return v.disk.submit(ctx, &op{v: v, locs: locs, alone: true, fn: func(t *txn) (err error) {
 		used, err = t.swapChunk(ino, version, off, &c, exts)
 		return err
 	}})
+}
+
+// copyRange appends the bytes of a range as an extent that no row names yet.
+func (v *View) copyRange(ctx context.Context, o *Object, r Range) (upExtent, error) {
+	buf := make([]byte, r.Len)
+	if _, err := o.ReadAt(buf, r.Off); err != nil && err != io.EOF {
+		return upExtent{}, err
+	}
+	id, err := v.disk.newIDs(ctx, 1)
+	if err != nil {
+		return upExtent{}, err
+	}
+	loc, err := v.disk.store.blob.Append(blob.Owner{Disk: uint64(v.disk.id), Extent: id}, buf)
+	return upExtent{id, loc}, err
 }
 
 // runs lists the stretches of the picked range that are not holes, in pieces
